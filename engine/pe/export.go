@@ -28,6 +28,8 @@ type ExportTable struct {
 	// Exports are sorted by RVA, those at one RVA by name. A function with
 	// several names is several exports.
 	Exports []Export
+
+	dir DataDirectory
 }
 
 const (
@@ -69,7 +71,7 @@ func (im *Image) readExports() (*ExportTable, error) {
 		return nil, fmt.Errorf("export directory: %w", err)
 	}
 	d := &decoder{record: "export directory", base: int64(dir.RVA), mapped: true, b: b, off: 4}
-	t := &ExportTable{TimeDateStamp: d.u32()}
+	t := &ExportTable{TimeDateStamp: d.u32(), dir: dir}
 	d.u32() // version
 	nameRVA := d.u32()
 	t.Base = d.u32()
@@ -113,7 +115,10 @@ func (im *Image) readExports() (*ExportTable, error) {
 		e := Export{Name: name, Ordinal: t.Base + uint32(i), RVA: rva}
 		if rva-dir.RVA < dir.Size {
 			e.Forwarder, err = text.at(rva)
-			note("forwarder", err)
+			if err != nil || e.Forwarder == "" {
+				note("forwarder", err)
+				return
+			}
 		}
 		t.Exports = append(t.Exports, e)
 	}
@@ -171,21 +176,25 @@ func (c *textCache) at(rva uint32) (string, error) {
 	return s, err
 }
 
-// Nearest returns the last export at or before rva that lives in the image.
+// Nearest returns the last export at or before rva that lives in the image; of
+// several names at one address, the first.
 func (t *ExportTable) Nearest(rva uint32) (Export, bool) {
-	i, _ := slices.BinarySearchFunc(t.Exports, uint64(rva)+1, func(e Export, x uint64) int {
+	i := t.search(uint64(rva) + 1)
+	if i > 0 && t.Exports[i-1].Forwarder != "" {
+		i = t.search(uint64(t.dir.RVA)) // forwarders lie together, in the directory
+	}
+	if i == 0 {
+		return Export{}, false
+	}
+	return t.Exports[t.search(uint64(t.Exports[i-1].RVA))], true
+}
+
+// search returns the index of the first export at or behind rva.
+func (t *ExportTable) search(rva uint64) int {
+	i, _ := slices.BinarySearchFunc(t.Exports, rva, func(e Export, x uint64) int {
 		return cmp.Compare(uint64(e.RVA), x)
 	})
-	for i--; i >= 0; i-- {
-		if t.Exports[i].Forwarder == "" {
-			// The first of several names at one address.
-			for i > 0 && t.Exports[i-1].RVA == t.Exports[i].RVA {
-				i--
-			}
-			return t.Exports[i], true
-		}
-	}
-	return Export{}, false
+	return i
 }
 
 // Lookup returns the export with a name.
