@@ -15,6 +15,7 @@ const (
 	NotValid                       // no mapping: the entry is zero or a table above it is missing
 	NonCanonical                   // not a canonical address
 	NoAddressSpace                 // the dump has no page tables, and no block holds the address
+	InFile                         // belongs to a mapped file and was not read from it
 )
 
 var kindText = [...]string{
@@ -26,6 +27,7 @@ var kindText = [...]string{
 	NotValid:       "not mapped",
 	NonCanonical:   "not a canonical address",
 	NoAddressSpace: "not saved in this dump",
+	InFile:         "not read from its file, which is on disk",
 }
 
 func (k Kind) String() string {
@@ -47,6 +49,10 @@ type ReadError struct {
 	PageFileOffset uint64 // Kind PageFile: offset in it, in pages
 	PFN            uint64 // Kinds NotInDump and Transition: frame that is missing
 	Physical       bool   // Addr is a physical address
+
+	// Span is the size of the aligned region around Addr that is unreadable
+	// for this reason, or 0: whoever searches memory can go on behind it.
+	Span uint64
 }
 
 func (e *ReadError) Error() string {
