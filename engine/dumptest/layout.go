@@ -1,0 +1,324 @@
+package dumptest
+
+import (
+	"embed"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+//go:embed layout/*.types
+var layoutFiles embed.FS
+
+// A typeKind tells structures, unions and enumerations apart.
+type typeKind int
+
+const (
+	kindStruct typeKind = iota
+	kindUnion
+	kindEnum
+)
+
+// A layoutType is one type of the made-up kernel. fields is flat, as symbol
+// files list the members of unnamed unions; source keeps the nesting for the
+// C++ rendering.
+type layoutType struct {
+	name   string
+	kind   typeKind
+	size   int
+	align  int
+	fields []layoutField
+	source []string
+	consts []layoutConst
+
+	done, open bool
+}
+
+// A layoutField is one member with its final place.
+type layoutField struct {
+	name string
+	off  int
+	ref  typeRef
+	bit  int // position of a bit field
+	bits int // 0: no bit field
+}
+
+type layoutConst struct {
+	name  string
+	value int64
+}
+
+// A typeRef is a type as a field names it: pointers around a base, then
+// perhaps an array of it.
+type typeRef struct {
+	ptr   int
+	base  string
+	count int // 0: no array
+}
+
+// baseTypes maps the short names of the layout files to size and the names
+// that symbol files use.
+var baseTypes = map[string]struct {
+	size    int
+	isf, cc string
+	signed  bool
+}{
+	"u8":    {1, "unsigned char", "unsigned char", false},
+	"char":  {1, "char", "char", true},
+	"u16":   {2, "unsigned short", "unsigned short", false},
+	"i16":   {2, "short", "short", true},
+	"u32":   {4, "unsigned long", "unsigned long", false},
+	"i32":   {4, "long", "long", true},
+	"u64":   {8, "unsigned long long", "unsigned long long", false},
+	"i64":   {8, "long long", "long long", true},
+	"wchar": {2, "wchar", "wchar_t", true},
+	"void":  {0, "void", "void", true},
+}
+
+// layouts is every type, parsed once.
+var layouts = mustLayouts()
+
+func mustLayouts() map[string]*layoutType {
+	all := map[string]*layoutType{}
+	for _, name := range []string{"layout/base.types", "layout/kernel.types"} {
+		b, err := layoutFiles.ReadFile(name)
+		if err != nil {
+			panic(err)
+		}
+		if err := parseLayout(string(b), all); err != nil {
+			panic(fmt.Sprintf("%s: %v", name, err))
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(all)) {
+		if err := place(all, all[n]); err != nil {
+			panic(fmt.Sprintf("type %s: %v", n, err))
+		}
+	}
+	return all
+}
+
+// parseLayout splits a layout file into types; place gives them offsets.
+func parseLayout(text string, all map[string]*layoutType) error {
+	var t *layoutType
+	for i, line := range strings.Split(text, "\n") {
+		if k := strings.Index(line, "#"); k >= 0 {
+			line = line[:k]
+		}
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			t = nil
+			continue
+		}
+		switch {
+		case t == nil:
+			kind, ok := map[string]typeKind{"struct": kindStruct, "union": kindUnion, "enum": kindEnum}[f[0]]
+			if !ok || len(f) < 2 {
+				return fmt.Errorf("line %d: %q starts no type", i+1, line)
+			}
+			t = &layoutType{name: f[1], kind: kind, align: 1}
+			if len(f) == 4 && f[2] == "align" {
+				t.align, _ = strconv.Atoi(f[3])
+			}
+			all[t.name] = t
+		case t.kind == kindEnum:
+			next := int64(0)
+			for _, c := range f {
+				name, v, has := strings.Cut(c, "=")
+				if has {
+					next, _ = strconv.ParseInt(v, 0, 64)
+				}
+				t.consts = append(t.consts, layoutConst{name, next})
+				next++
+			}
+		default:
+			t.source = append(t.source, strings.Join(f, " "))
+		}
+	}
+	return nil
+}
+
+func parseRef(s string) (r typeRef, bits int, err error) {
+	if base, b, ok := strings.Cut(s, ":"); ok {
+		bits, err = strconv.Atoi(b)
+		s = base
+	}
+	if base, n, ok := strings.Cut(s, "["); ok {
+		r.count, err = strconv.Atoi(strings.TrimSuffix(n, "]"))
+		s = base
+	}
+	r.base = strings.TrimLeft(s, "*")
+	r.ptr = len(s) - len(r.base)
+	return r, bits, err
+}
+
+// sizeOf returns size and alignment of one element and of the whole.
+func sizeOf(all map[string]*layoutType, r typeRef) (size, align int, err error) {
+	switch b, ok := baseTypes[r.base]; {
+	case r.ptr > 0:
+		size, align = 8, 8
+	case ok:
+		size, align = b.size, b.size
+	default:
+		t := all[r.base]
+		if t == nil {
+			return 0, 0, fmt.Errorf("no type %q", r.base)
+		}
+		if err := place(all, t); err != nil {
+			return 0, 0, err
+		}
+		size, align = t.size, t.align
+	}
+	if r.count > 0 {
+		size *= r.count
+	}
+	return size, align, nil
+}
+
+// place computes a type's offsets by the rules of the Microsoft ABI.
+func place(all map[string]*layoutType, t *layoutType) error {
+	switch {
+	case t.done:
+		return nil
+	case t.open:
+		return fmt.Errorf("%s holds itself", t.name)
+	case t.kind == kindEnum:
+		t.size, t.align, t.done = 4, 4, true
+		return nil
+	}
+	t.open = true
+	rest := t.source
+	fields, size, align, err := placeBlock(all, &rest, t.kind == kindUnion)
+	if err != nil {
+		return err
+	}
+	t.align = max(t.align, align)
+	t.fields, t.size, t.done = fields, roundUp(size, t.align), true
+	return nil
+}
+
+// placeBlock lays out one nesting level, up to its closing bracket, from
+// offset 0; the caller shifts it.
+func placeBlock(all map[string]*layoutType, lines *[]string, union bool) (fields []layoutField, size, align int, err error) {
+	align = 1
+	off, bitBase, bitSize, bitPos := 0, 0, 0, 0
+	for len(*lines) > 0 {
+		line := (*lines)[0]
+		*lines = (*lines)[1:]
+		switch {
+		case line == "}" || line == ")":
+			return fields, roundUp(size, align), align, nil
+		case line == "{" || line == "(":
+			inner, n, a, err := placeBlock(all, lines, line == "{")
+			if err != nil {
+				return nil, 0, 0, err
+			}
+			bitSize = 0
+			if !union {
+				off = roundUp(off, a)
+			}
+			for _, f := range inner {
+				f.off += off
+				fields = append(fields, f)
+			}
+			size, align = max(size, off+n), max(align, a)
+			if !union {
+				off += n
+			}
+			continue
+		case line[0] == '@':
+			to, err := strconv.ParseInt(line[1:], 0, 32)
+			if err != nil || int(to) < off {
+				return nil, 0, 0, fmt.Errorf("%s at %#x", line, off)
+			}
+			off, bitSize = int(to), 0
+			size = max(size, off)
+			continue
+		}
+		name, ref, _ := strings.Cut(line, " ")
+		r, bits, err := parseRef(ref)
+		if err != nil {
+			return nil, 0, 0, fmt.Errorf("%s: %w", line, err)
+		}
+		n, a, err := sizeOf(all, r)
+		if err != nil {
+			return nil, 0, 0, fmt.Errorf("%s: %w", line, err)
+		}
+		align = max(align, a)
+		switch {
+		case union:
+			fields = append(fields, layoutField{name: name, ref: r, bits: bits})
+			size = max(size, n)
+			continue
+		case bits > 0 && bitSize == n && bitPos+bits <= 8*n:
+			// Goes on in the unit that is open.
+		case bits > 0:
+			off = roundUp(off, a)
+			bitBase, bitSize, bitPos = off, n, 0
+			off += n
+		default:
+			off = roundUp(off, a)
+			fields = append(fields, layoutField{name: name, off: off, ref: r})
+			off, bitSize = off+n, 0
+		}
+		if bits > 0 {
+			fields = append(fields, layoutField{name: name, off: bitBase, ref: r, bit: bitPos, bits: bits})
+			bitPos += bits
+		}
+		size = max(size, off)
+	}
+	return fields, size, align, nil
+}
+
+func roundUp[T ~int | ~uint64 | ~uint32](n, a T) T {
+	return (n + a - 1) / a * a
+}
+
+// find resolves a dotted path below a type. A wrong path is a mistake of this
+// package or of a test, so it panics.
+func find(typ, path string) (off int, f layoutField) {
+	t := layouts[typ]
+	for i, part := range strings.Split(path, ".") {
+		if i > 0 {
+			t = layouts[f.ref.base]
+		}
+		if t == nil {
+			panic(fmt.Sprintf("dumptest: no type on the way to %s.%s", typ, path))
+		}
+		index := 0
+		if p, n, ok := strings.Cut(part, "["); ok {
+			part = p
+			index, _ = strconv.Atoi(strings.TrimSuffix(n, "]"))
+		}
+		k := slices.IndexFunc(t.fields, func(f layoutField) bool { return f.name == part })
+		if k < 0 {
+			panic(fmt.Sprintf("dumptest: no field %s in %s", part, t.name))
+		}
+		f = t.fields[k]
+		off += f.off
+		if index > 0 {
+			one := f.ref
+			one.count = 0
+			n, _, _ := sizeOf(layouts, one)
+			off += index * n
+		}
+	}
+	return off, f
+}
+
+// OffsetOf gives the offset of a field ("Tcb.State") in a type of the
+// made-up kernel, for tests that damage a structure.
+func OffsetOf(typ, path string) int {
+	off, _ := find(typ, path)
+	return off
+}
+
+// SizeOf gives the size of a type of the made-up kernel.
+func SizeOf(typ string) int {
+	t := layouts[typ]
+	if t == nil {
+		panic("dumptest: no type " + typ)
+	}
+	return t.size
+}

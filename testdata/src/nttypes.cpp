@@ -1,0 +1,2 @@
+// Keeps every type of the test kernel in its PDB.
+#include "nttypes.h"
