@@ -115,7 +115,7 @@ func learn(t *testing.T, blocks []block) *testEnv {
 		v, ok := answer(b)
 		if m := plainMemory.FindStringSubmatch(b.command); ok && m != nil {
 			if addr, err := Masm(env, NewCursor(m[2])); err == nil && addr == nt {
-				if v > binary.LittleEndian.Uint64(image) {
+				if m[1] == "qwo" {
 					binary.LittleEndian.PutUint64(image, v)
 				}
 				env.space[nt] = image
