@@ -412,6 +412,7 @@ func FuzzIndex(f *testing.F) {
 		if len(b) < headerSize || len(b) > 1<<16 {
 			return
 		}
+		b = bytes.Clone(b)
 		copy(b, good[:12])
 		le.PutUint64(b[16:], uint64(len(b)))
 		copy(b[24:], key[:])
