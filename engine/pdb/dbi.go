@@ -113,6 +113,10 @@ func (f *File) initLazy() {
 	f.origSecs = sync.OnceValue(func() []Section {
 		return readSections(f.debugStream(dbgOrigSection, "original section header stream"))
 	})
+	f.files = sync.OnceValue(f.readFileList)
+	f.data = sync.OnceValue(f.readGlobalData)
+	f.fpos = sync.OnceValue(f.readFPO)
+	f.frames = sync.OnceValue(f.readFrames)
 	f.omapTo = sync.OnceValue(func() []omapEntry { return readOmap(f.debugStream(dbgOmapTo, "OMAP to source")) })
 	f.omapFrom = sync.OnceValue(func() []omapEntry { return readOmap(f.debugStream(dbgOmapFrom, "OMAP from source")) })
 }

@@ -47,8 +47,13 @@ type File struct {
 	origSecs  func() []Section
 	omapTo    func() []omapEntry // image → original
 	omapFrom  func() []omapEntry // original → image
-	fwdCache  sync.Map           // index of a forward reference → index of its definition
-	typeCache sync.Map           // type index → *types.Type
+	files     func() *fileList
+	data      func() *globalData
+	fpos      func() []FPO
+	frames    func() []rawFrame
+	modStates sync.Map // module index → *moduleState
+	fwdCache  sync.Map // index of a forward reference → index of its definition
+	typeCache sync.Map // type index → *types.Type
 }
 
 // An ID is what an image's debug directory says of its PDB.

@@ -76,19 +76,18 @@ const (
 
 // A Symbol is a public or global symbol.
 type Symbol struct {
-	Name    string
-	Kind    uint16 // SPub32, SGData32, …
-	Flags   uint32 // of publics: PubCode, PubFunction
-	Seg     uint16
-	Off     uint32
-	RVA     uint32 // 0 when NoRVA
-	NoRVA   bool   // a constant, a type, an absolute symbol
-	TI      uint32 // type index, 0 when there is none
-	Value   uint64 // SConstant: the value, sign-extended
-	Size    uint32 // procedures: bytes of code, once resolved
-	Module  uint16 // SProcRef, SLProcRef, SDataRef: the module, from 1
-	RecOff  uint32 // SProcRef…: offset of the record in the module's stream
-	nameOff int
+	Name   string
+	Kind   uint16 // SPub32, SGData32, …
+	Flags  uint32 // of publics: PubCode, PubFunction
+	Seg    uint16
+	Off    uint32
+	RVA    uint32 // 0 when NoRVA
+	NoRVA  bool   // a constant, a type, an absolute symbol
+	TI     uint32 // type index, 0 when there is none
+	Value  uint64 // SConstant: the value, sign-extended
+	Size   uint32 // procedures: bytes of code, once resolved
+	Module uint16 // SProcRef, SLProcRef, SDataRef: the module, from 1
+	RecOff uint32 // SProcRef…: offset of the record in the module's stream
 }
 
 // IsFunction reports whether the symbol is code that can be called.
@@ -250,6 +249,25 @@ func (f *File) NearestPublic(rva uint32) (Symbol, bool) {
 	// have all symbols there.
 	first := f.addrSearch(key - 1)
 	if r, k, good := f.addrEntry(first); good && k == key {
+		rec = r
+	}
+	return f.publicAt(rec)
+}
+
+// NearestPublicAnywhere is NearestPublic without the limit of the section:
+// what debuggers fall back to for an address in a section without symbols
+// below it. In front of all symbols it is the first.
+func (f *File) NearestPublicAnywhere(rva uint32) (Symbol, bool) {
+	key, ok := f.keyOf(rva)
+	if !ok || f.addrMap.n == 0 {
+		return Symbol{}, false
+	}
+	i := max(f.addrSearch(key)-1, 0)
+	rec, key, ok := f.addrEntry(i)
+	if !ok {
+		return Symbol{}, false
+	}
+	if r, k, good := f.addrEntry(f.addrSearch(key - 1)); good && k == key {
 		rec = r
 	}
 	return f.publicAt(rec)

@@ -1,0 +1,166 @@
+package pdb
+
+import "kdap/engine/types"
+
+// An Inline is a function that was inlined at one place.
+type Inline struct {
+	Name   string // with class or namespace
+	FuncID uint32 // in the IPI stream
+	Ranges []Range
+	rows   []inlineRow
+	f      *File
+	ms     *moduleState
+}
+
+// inlineRow is a piece of inlined code with its source line.
+type inlineRow struct {
+	rva, size uint32
+	file      uint32 // offset in the module's file checksums
+	line      uint32
+}
+
+// Type returns the inlined function's type.
+func (in *Inline) Type() *types.Type { return in.f.funcType(in.FuncID) }
+
+// Covers reports whether an address belongs to the inlined code.
+func (in *Inline) Covers(rva uint32) bool {
+	for _, r := range in.Ranges {
+		if r.Contains(rva) {
+			return true
+		}
+	}
+	return false
+}
+
+// LineAt returns the source line of the inlined code at an address.
+func (in *Inline) LineAt(rva uint32) (Line, bool) {
+	for _, r := range in.rows {
+		if rva-r.rva < r.size {
+			l := Line{RVA: r.rva, Size: r.size, Number: r.line}
+			l.File = in.ms.lines().file(in.f, r.file)
+			return l, true
+		}
+	}
+	return Line{}, false
+}
+
+// Binary annotations of inline sites: a small program that makes code ranges
+// and their lines, both as differences.
+const (
+	baCodeOffset              = 1
+	baChangeCodeOffsetBase    = 2
+	baChangeCodeOffset        = 3
+	baChangeCodeLength        = 4
+	baChangeFile              = 5
+	baChangeLineOffset        = 6
+	baChangeLineEndDelta      = 7
+	baChangeRangeKind         = 8
+	baChangeColumnStart       = 9
+	baChangeColumnEndDelta    = 10
+	baChangeCodeAndLineOffset = 11
+	baChangeLengthAndOffset   = 12
+	baChangeColumnEnd         = 13
+)
+
+// annotation reads one compressed number: 7, 14 or 29 bits.
+func annotation(b []byte) (v uint32, rest []byte, ok bool) {
+	switch {
+	case len(b) >= 1 && b[0]&0x80 == 0:
+		return uint32(b[0]), b[1:], true
+	case len(b) >= 2 && b[0]&0xc0 == 0x80:
+		return uint32(b[0]&0x3f)<<8 | uint32(b[1]), b[2:], true
+	case len(b) >= 4 && b[0]&0xe0 == 0xc0:
+		return uint32(b[0]&0x1f)<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3]), b[4:], true
+	}
+	return 0, nil, false
+}
+
+// signed decodes a number whose lowest bit is its sign.
+func signed(v uint32) int32 {
+	if v&1 != 0 {
+		return -int32(v >> 1)
+	}
+	return int32(v >> 1)
+}
+
+// inline decodes an inline site of a procedure.
+func (ms *moduleState) inline(p *Proc, id uint32, prog []byte) *Inline {
+	in := &Inline{FuncID: id, f: ms.f, ms: ms}
+	fn, _ := ms.f.FuncID(id)
+	in.Name = fn.QualifiedName()
+	first := ms.lines().inlinees[id]
+	code := p.RVA
+	line, file := first.line, first.file
+	open := false // the last row waits for its size
+	row := func() {
+		if open {
+			r := &in.rows[len(in.rows)-1]
+			r.size = code - r.rva
+		}
+		in.rows = append(in.rows, inlineRow{rva: code, file: file, line: line})
+		open = true
+	}
+	for len(prog) > 0 {
+		var op, a, b uint32
+		var ok bool
+		if op, prog, ok = annotation(prog); !ok || op == 0 {
+			break
+		}
+		if a, prog, ok = annotation(prog); !ok {
+			break
+		}
+		switch op {
+		case baCodeOffset, baChangeCodeOffset:
+			code += a
+			row()
+		case baChangeCodeOffsetBase:
+			code += a
+		case baChangeCodeLength:
+			if open {
+				in.rows[len(in.rows)-1].size = a
+				code += a // the next difference counts from the end
+			}
+			open = false
+		case baChangeFile:
+			file = a
+		case baChangeLineOffset:
+			line += uint32(signed(a))
+		case baChangeCodeAndLineOffset:
+			line += uint32(signed(a >> 4))
+			code += a & 15
+			row()
+		case baChangeLengthAndOffset:
+			if b, prog, ok = annotation(prog); !ok {
+				break
+			}
+			code += b
+			row()
+			in.rows[len(in.rows)-1].size = a
+			code += a
+			open = false
+		}
+	}
+	if open { // without an end it is one instruction or more: one byte is sure
+		in.rows[len(in.rows)-1].size = 1
+	}
+	for _, r := range in.rows {
+		if n := len(in.Ranges); n > 0 && in.Ranges[n-1].RVA+in.Ranges[n-1].Size == r.rva {
+			in.Ranges[n-1].Size += r.size
+		} else if r.size > 0 {
+			in.Ranges = append(in.Ranges, Range{r.rva, r.size})
+		}
+	}
+	return in
+}
+
+// InlinesAt returns the functions inlined at an address, the innermost first.
+func (p *Proc) InlinesAt(rva uint32) []*Inline {
+	body, _ := p.Body()
+	var out []*Inline
+	for _, s := range body.Path(rva) {
+		if s.Inline != nil {
+			out = append([]*Inline{s.Inline}, out...)
+		}
+	}
+	return out
+}

@@ -1,0 +1,388 @@
+package pdb
+
+import (
+	"fmt"
+
+	"kdap/engine/types"
+)
+
+// Flags of S_LOCAL.
+const (
+	LocalParam       = 0x0001
+	LocalAddrTaken   = 0x0002
+	LocalCompiler    = 0x0004 // made by the compiler
+	LocalAggregate   = 0x0008 // split into several variables
+	LocalAliased     = 0x0020
+	LocalAlias       = 0x0040
+	LocalReturn      = 0x0080 // holds the return value
+	LocalOptimized   = 0x0100 // optimised out
+	LocalGlobal      = 0x0200 // a global in a register
+	LocalStatic      = 0x0400 // a static in a register
+	localParamByRule = 0x10000
+)
+
+// A LocKind is the sort of place where a variable lies.
+type LocKind uint8
+
+// The kinds of places.
+const (
+	LocRegister LocKind = iota // in a register
+	LocRegRel                  // in memory at register + offset
+	LocStatic                  // at RVA
+	LocConst                   // nowhere: Local.Value
+	LocThread                  // in the thread's static data
+)
+
+// A Range is a piece of code, relative to the image's base.
+type Range struct{ RVA, Size uint32 }
+
+// Contains reports whether an address lies in the range.
+func (r Range) Contains(rva uint32) bool { return rva-r.RVA < r.Size }
+
+// A Location is where a variable, or a part of it, lies in some range of code.
+type Location struct {
+	Kind       LocKind
+	Reg        uint16 // CodeView register number; RegName names it
+	Offset     int32  // LocRegRel
+	RVA        uint32 // LocStatic
+	Everywhere bool   // in the whole scope; Range and Gaps do not count then
+	Range      Range
+	Gaps       []Range // parts of Range where it is not there
+	Part       bool    // only the part of the variable at PartOff is there
+	PartOff    uint32
+}
+
+// Covers reports whether the location holds at an address.
+func (l *Location) Covers(rva uint32) bool {
+	if l.Everywhere {
+		return true
+	}
+	if !l.Range.Contains(rva) {
+		return false
+	}
+	for _, g := range l.Gaps {
+		if g.Contains(rva) {
+			return false
+		}
+	}
+	return true
+}
+
+// A Local is a variable, parameter, static or constant of a scope.
+type Local struct {
+	Name      string
+	Kind      uint16 // record: SLocal, SRegRel32, SBPRel32, SRegister, SLData32, SConstant …
+	TI        uint32
+	Flags     uint32
+	Value     uint64 // SConstant
+	Locations []Location
+
+	f *File
+}
+
+// Type returns the variable's type.
+func (l *Local) Type() *types.Type { return l.f.ResolvedType(l.TI) }
+
+// IsParam reports whether the variable is a parameter.
+func (l *Local) IsParam() bool { return l.Flags&(LocalParam|localParamByRule) != 0 }
+
+// At returns where the variable lies at an address; several places hold its
+// parts. None means that its value is not available there.
+func (l *Local) At(rva uint32) []Location {
+	var out []Location
+	for _, loc := range l.Locations {
+		if loc.Covers(rva) {
+			if !loc.Part {
+				return []Location{loc}
+			}
+			out = append(out, loc)
+		}
+	}
+	return out
+}
+
+// A Scope is a procedure's body, a block in it, or an inlined function.
+type Scope struct {
+	Name   string  // of blocks mostly ""
+	Range  Range   // of procedures and blocks
+	Inline *Inline // of an inlined function
+	Locals []Local
+	Inner  []*Scope
+}
+
+// Covers reports whether the scope's code includes an address.
+func (s *Scope) Covers(rva uint32) bool {
+	if s.Inline != nil {
+		return s.Inline.Covers(rva)
+	}
+	return s.Range.Contains(rva)
+}
+
+// Path returns the scopes that cover an address, from s inward.
+func (s *Scope) Path(rva uint32) []*Scope {
+	var path []*Scope
+	for s != nil && s.Covers(rva) {
+		path = append(path, s)
+		var in *Scope
+		for _, c := range s.Inner {
+			if c.Covers(rva) {
+				in = c
+				break
+			}
+		}
+		s = in
+	}
+	return path
+}
+
+// A Frame is what a procedure's frame record says.
+type Frame struct {
+	Size       uint32 // bytes of locals
+	Pad        uint32
+	PadOff     uint32
+	SavedRegs  uint32
+	HandlerOff uint32
+	HandlerSeg uint16
+	Flags      uint32
+	LocalReg   uint16 // register that variables are relative to; 0 for none
+	ParamReg   uint16 // register that parameters are relative to
+}
+
+// A Body is a procedure's inside.
+type Body struct {
+	Scope
+	Frame    Frame
+	HasFrame bool
+}
+
+// frameReg decodes the two bits that name a frame register.
+func frameReg(machine uint16, code uint32) uint16 {
+	switch machine {
+	case 0x8664:
+		return [4]uint16{0, RegRSP, RegRBP, RegR13}[code&3]
+	case 0x14c:
+		return [4]uint16{0, RegVFrame, RegEBP, RegEBX}[code&3]
+	case 0xaa64:
+		return [4]uint16{0, RegARM64SP, RegARM64FP, 0}[code&3]
+	}
+	return 0
+}
+
+// maxNesting bounds blocks in blocks. Compilers inline a few dozen deep.
+const maxNesting = 512
+
+// Body decodes the procedure's variables, blocks and inlined functions. What
+// was read before damage comes with the error.
+func (p *Proc) Body() (*Body, error) {
+	ms := p.f.module(p.Module)
+	body := &Body{Scope: Scope{Name: p.Name, Range: Range{p.RVA, p.Size}}}
+	w := &bodyReader{p: p, ms: ms, body: body, stack: []*Scope{&body.Scope}}
+	end := ms.symEnd()
+	_, _, off, err := ms.s.recordAt(p.RecOff)
+	for err == nil && len(w.stack) > 0 {
+		if off >= end {
+			err = &FormatError{ms.s.name, int64(off), "procedure " + p.Name + " has no end"}
+			break
+		}
+		var kind uint16
+		var b []byte
+		var next uint32
+		kind, b, next, err = ms.s.recordAt(off)
+		if err == nil {
+			err = w.record(kind, &decoder{record: fmt.Sprintf("symbol record %#x", kind), b: b, base: int64(off) + 4})
+		}
+		off = next
+	}
+	w.finish()
+	return body, err
+}
+
+type bodyReader struct {
+	p     *Proc
+	ms    *moduleState
+	body  *Body
+	stack []*Scope
+	last  *Local // that DEFRANGE records belong to
+}
+
+func (w *bodyReader) top() *Scope { return w.stack[len(w.stack)-1] }
+
+func (w *bodyReader) add(l Local) {
+	l.f = w.p.f
+	s := w.top()
+	s.Locals = append(s.Locals, l)
+	w.last = &s.Locals[len(s.Locals)-1]
+}
+
+func (w *bodyReader) push(s *Scope) error {
+	if len(w.stack) >= maxNesting {
+		return &FormatError{w.ms.s.name, int64(w.p.RecOff), "blocks are nested too deep"}
+	}
+	t := w.top()
+	t.Inner = append(t.Inner, s)
+	w.stack = append(w.stack, s)
+	w.last = nil
+	return nil
+}
+
+func (w *bodyReader) record(kind uint16, d *decoder) error {
+	f := w.p.f
+	if closesScope(kind) {
+		w.stack = w.stack[:len(w.stack)-1]
+		w.last = nil
+		return nil
+	}
+	switch kind {
+	case SBlock32:
+		d.u32()
+		d.u32()
+		size, off, seg := d.u32(), d.u32(), d.u16()
+		s := &Scope{Range: Range{Size: size}, Name: d.strz()}
+		s.Range.RVA, _ = f.RVA(seg, off)
+		if d.err == nil {
+			return w.push(s)
+		}
+	case SInlineSite, SInlineSite2:
+		d.u32()
+		d.u32()
+		id := d.u32()
+		if kind == SInlineSite2 {
+			d.u32()
+		}
+		if d.err == nil {
+			in := w.ms.inline(w.p, id, d.b[d.off:])
+			return w.push(&Scope{Name: in.Name, Inline: in})
+		}
+	case SFrameProc:
+		w.frame(d)
+	case SLocal:
+		l := Local{Kind: kind, TI: d.u32(), Flags: uint32(d.u16())}
+		l.Name = d.strz()
+		w.add(l)
+	case SFileStatic:
+		l := Local{Kind: kind, TI: d.u32()}
+		d.u32()
+		l.Flags = uint32(d.u16())
+		l.Name = d.strz()
+		w.add(l)
+	case SRegRel32:
+		off, ti, reg := int32(d.u32()), d.u32(), d.u16()
+		w.add(Local{Kind: kind, TI: ti, Name: d.strz(), Locations: []Location{{Kind: LocRegRel, Reg: reg, Offset: off, Everywhere: true}}})
+	case SBPRel32:
+		off, ti := int32(d.u32()), d.u32()
+		reg := uint16(RegEBP)
+		if f.dbi.machine == 0x8664 {
+			reg = RegRBP
+		}
+		l := Local{Kind: kind, TI: ti, Name: d.strz(), Locations: []Location{{Kind: LocRegRel, Reg: reg, Offset: off, Everywhere: true}}}
+		if off > 0 {
+			l.Flags |= localParamByRule
+		}
+		w.add(l)
+	case SRegister:
+		ti, reg := d.u32(), d.u16()
+		w.add(Local{Kind: kind, TI: ti, Name: d.strz(), Locations: []Location{{Kind: LocRegister, Reg: reg, Everywhere: true}}})
+	case SLData32, SGData32, SLThread32, SGThread32:
+		ti, off, seg := d.u32(), d.u32(), d.u16()
+		loc := Location{Kind: LocStatic, Everywhere: true}
+		loc.RVA, _ = f.RVA(seg, off)
+		if kind == SLThread32 || kind == SGThread32 {
+			loc.Kind, loc.RVA = LocThread, off
+		}
+		w.add(Local{Kind: kind, TI: ti, Name: d.strz(), Locations: []Location{loc}})
+	case SConstant:
+		ti, v := d.u32(), d.numeric()
+		w.add(Local{Kind: kind, TI: ti, Value: v, Name: d.strz(), Locations: []Location{{Kind: LocConst, Everywhere: true}}})
+	case SDefRange, SDefRangeSub, SDefRangeReg, SDefRangeFP, SDefRangeSReg, SDefRangeFull, SDefRangeRel:
+		w.defRange(kind, d)
+	default:
+		if opensScope(kind) {
+			return w.push(&Scope{Range: w.top().Range})
+		}
+	}
+	return d.err
+}
+
+func (w *bodyReader) frame(d *decoder) {
+	fr := Frame{
+		Size: d.u32(), Pad: d.u32(), PadOff: d.u32(), SavedRegs: d.u32(), HandlerOff: d.u32(), HandlerSeg: d.u16(), Flags: d.u32(),
+	}
+	if d.err != nil || len(w.stack) != 1 {
+		return
+	}
+	fr.LocalReg = frameReg(w.p.f.dbi.machine, fr.Flags>>14)
+	fr.ParamReg = frameReg(w.p.f.dbi.machine, fr.Flags>>16)
+	w.body.Frame, w.body.HasFrame = fr, true
+}
+
+// defRange adds a place to the variable before it.
+func (w *bodyReader) defRange(kind uint16, d *decoder) {
+	loc := Location{}
+	switch kind {
+	case SDefRange, SDefRangeSub: // a program in a language never published
+		return
+	case SDefRangeReg:
+		loc.Kind, loc.Reg = LocRegister, d.u16()
+		d.u16()
+	case SDefRangeSReg:
+		loc.Kind, loc.Reg = LocRegister, d.u16()
+		d.u16()
+		loc.Part, loc.PartOff = true, d.u32()&0xfff
+	case SDefRangeFP, SDefRangeFull:
+		loc.Kind, loc.Offset = LocRegRel, int32(d.u32())
+		loc.Reg = w.body.Frame.LocalReg
+		if w.last != nil && w.last.IsParam() {
+			loc.Reg = w.body.Frame.ParamReg
+		}
+		loc.Everywhere = kind == SDefRangeFull
+	case SDefRangeRel:
+		loc.Kind, loc.Reg = LocRegRel, d.u16()
+		flags := d.u16()
+		loc.Part, loc.PartOff = flags&1 != 0, uint32(flags>>4)
+		loc.Offset = int32(d.u32())
+	}
+	if !loc.Everywhere {
+		off, seg, size := d.u32(), d.u16(), d.u16()
+		loc.Range.RVA, _ = w.p.f.RVA(seg, off)
+		loc.Range.Size = uint32(size)
+		for d.left() >= 4 {
+			start, n := d.u16(), d.u16()
+			loc.Gaps = append(loc.Gaps, Range{loc.Range.RVA + uint32(start), uint32(n)})
+		}
+	}
+	if d.err == nil && w.last != nil {
+		w.last.Locations = append(w.last.Locations, loc)
+	}
+}
+
+// finish marks the parameters among variables whose records do not say it.
+// They lie above the frame: of those relative to a register the ones with the
+// highest offsets, as many as the function's type has arguments.
+func (w *bodyReader) finish() {
+	locals := w.body.Locals
+	fn := w.p.Type().Func()
+	n := len(fn.Params)
+	if fn.Class != nil {
+		n++ // this; of static member functions a local too many may count
+	}
+	for ; n > 0; n-- {
+		best := -1
+		for i := range locals {
+			l := &locals[i]
+			if l.Kind != SRegRel32 || l.IsParam() {
+				continue
+			}
+			loc := l.Locations[0]
+			if loc.Reg == RegRSP && uint64(int64(loc.Offset)) <= uint64(w.body.Frame.Size) {
+				continue
+			}
+			if best < 0 || loc.Offset > locals[best].Locations[0].Offset {
+				best = i
+			}
+		}
+		if best < 0 {
+			return
+		}
+		locals[best].Flags |= localParamByRule
+	}
+}
