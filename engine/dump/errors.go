@@ -37,6 +37,7 @@ type OpenError struct {
 	Reason Reason
 	Msg    string // one sentence without the path
 	Err    error  // what the system or a parser said, or nil
+	tiny   bool   // at most four bytes, for which WinDbg has words of its own
 }
 
 func (e *OpenError) Error() string {
@@ -55,6 +56,10 @@ func (e *OpenError) WinDbg() (lines []string, hresult uint32) {
 		reason, code, text, hresult = "", "Win32 error 0n2", "File not found.", 0x80070002
 	case Empty:
 		reason, code, text, hresult = "", "NTSTATUS 0xC000011E", "<Unable to get error code text>", 0xd000011e
+	case TooShort:
+		if e.tiny {
+			reason = "Dump file is too large to map"
+		}
 	case BadSignature:
 		reason, code, text, hresult = "", "Win32 error 0n1392", "File or directory corrupt.", 0x80070570
 	case BadMachine, Format32:

@@ -33,8 +33,10 @@ func Open(ctx context.Context, path string, opt Options) (*File, error) {
 		return nil, err
 	}
 	if src.format != formatKernel64 {
+		e := refuse(path, src.format)
+		e.tiny = len(src.data) <= 4
 		src.close()
-		return nil, refuse(path, src.format)
+		return nil, e
 	}
 	f, err := newFile(path, src)
 	if err != nil {
@@ -143,7 +145,7 @@ func newFile(path string, src *source) (*File, error) {
 	case RangeKernel, RangeActive, RangeFull:
 		err = f.openRanges()
 	case Triage:
-		err = f.openTriage()
+		f.openTriage()
 	}
 	if err != nil {
 		return nil, &OpenError{Path: path, Reason: BadSignature, Err: err, Msg: fmt.Sprintf(
