@@ -126,7 +126,7 @@ func (m *masm) atSign() (uint64, error) {
 	}
 	m.c.Pos++
 	n := 0
-	for isWord(m.c.at(n)) || m.c.at(n) == '$' || m.c.at(n) == '.' {
+	for isWord(m.c.at(n)) || m.c.at(n) == '$' {
 		n++
 	}
 	name := m.c.Text[m.c.Pos : m.c.Pos+n]
