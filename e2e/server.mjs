@@ -11,7 +11,7 @@ const nowhere = "http://127.0.0.1:9";
 
 const settings = {
   "chat.disableAIFeatures": true,
-  "debug.console.fontSize": 13,
+  "debug.showInStatusBar": "always",
   "extensions.autoCheckUpdates": false,
   "extensions.autoUpdate": false,
   "extensions.ignoreRecommendations": true,

@@ -2,24 +2,26 @@
 // extension, and what a user would look at is looked at. Started by run.sh.
 //
 // Nothing is proved by waiting: every check asks the page until it shows what
-// it should, or fails by name after a time. Lists are virtual in VS Code, so
-// only rows on the screen can be seen.
+// it should, or fails by name after a time.
 
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
+import { patience, Workbench } from "./page.mjs";
 import { descendants, startServer, until } from "./server.mjs";
 
 const { KDAP_BINARY: binary, KDAP_E2E_TOOLS: tools, KDAP_VSIX: vsix, KDAP_E2E_OUT: out } = process.env;
 const { chromium } = createRequire(path.join(tools, "package.json"))("playwright-core");
-const patience = 30_000;
+
+const explorer = ".explorer-folders-view";
+const callStack = ".debug-call-stack";
+const variables = ".debug-variables";
 
 fs.rmSync(out, { recursive: true, force: true });
 fs.mkdirSync(out, { recursive: true });
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), "kdap-e2e-"));
-const workspace = path.join(dir, "workspace");
 const undo = [() => fs.rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })];
 let page;
 let passed = 0;
@@ -27,7 +29,7 @@ let passed = 0;
 /** Runs one check, prints it, and keeps a picture. A failure ends the visit. */
 async function check(name, run) {
   const start = Date.now();
-  const note = await run();
+  const note = (await run())?.split("\n")[0];
   passed++;
   const seconds = ((Date.now() - start) / 1000).toFixed(1);
   console.log(`ok ${passed} - ${name}${note ? `: ${note}` : ""} (${seconds} s)`);
@@ -38,67 +40,28 @@ async function picture(name) {
   await page?.screenshot({ path: path.join(out, `${name}.png`) }).catch(() => {});
 }
 
-/** The visible rows of a tree, top to bottom, as {text, level, expanded, locator}. */
-async function rows(tree) {
-  const found = [];
-  for (const row of await page.locator(`${tree} .monaco-list-row`).all()) {
-    const [text, level, expanded, top] = await row
-      .evaluate((e) => [
-        e.textContent,
-        Number(e.getAttribute("aria-level")),
-        e.getAttribute("aria-expanded"),
-        e.getBoundingClientRect().top,
-      ])
-      .catch(() => []); // the row was redrawn: the next look has it
-    if (text !== undefined) {
-      found.push({ text: text.replaceAll("\u00a0", " "), level, expanded, top, row });
-    }
+/**
+ * A thread's name begins with its group: "[1a2c PotionShop.exe] 1a54 …". The
+ * groups of the row are the process's id, its image, the thread's id.
+ */
+const nameOf = (row) => /^\[([0-9a-f]+) ([^\]]+)\] ([0-9a-f]+)\b/i.exec(row.text);
+const isThread = (name) => (row) => nameOf(row)?.[0] === name;
+
+/** Lets kdap write its demo dump; returns the dump's name and its symbols' folder. */
+function writeDemo(folder) {
+  execFileSync(binary, ["demo", "--write", folder], { timeout: 60_000, stdio: ["ignore", "ignore", "inherit"] });
+  const dump = fs.readdirSync(folder).find((f) => /\.dmp$/i.test(f));
+  if (!dump) {
+    throw new Error(`"kdap demo --write" left no .dmp in its folder: ${fs.readdirSync(folder)}`);
   }
-  return found.sort((a, b) => a.top - b.top);
-}
-
-const callStack = ".debug-call-stack";
-const variables = ".debug-variables";
-// A thread's name begins with its group: "[1a2c PotionShop.exe] 1a54 …".
-const threadRow = /\[([0-9a-f]+) ([^\]]+)\] ([0-9a-f]+)\b/i;
-
-const threadsOf = async () => (await rows(callStack)).filter((r) => threadRow.test(r.text));
-
-/** The frames shown below the thread with this name. */
-async function framesBelow(name) {
-  const all = await rows(callStack);
-  const at = all.findIndex((r) => threadRow.exec(r.text)?.[0] === name);
-  if (at < 0) {
-    return [];
-  }
-  const rest = all.slice(at + 1);
-  const end = rest.findIndex((r) => r.level <= all[at].level);
-  return end < 0 ? rest : rest.slice(0, end);
-}
-
-/** Types a line into the Debug Console; returns what is written below its echo. */
-async function ask(line, answer) {
-  const input = page.locator(".repl .repl-input-wrapper .monaco-editor").first();
-  await input.click({ timeout: patience });
-  await page.keyboard.insertText(line);
-  await page.keyboard.press("Escape"); // no completion may take the Enter
-  await page.keyboard.press("Enter");
-  return until(`${answer} in the console after ${line}`, patience, async () => {
-    const lines = (await rows(".repl")).map((r) => r.text);
-    const echo = lines.findLastIndex((t) => t.trim() === line);
-    const below = lines.slice(echo < 0 ? 0 : echo + 1).join("\n");
-    return answer.exec(below)?.[0];
-  });
+  const symbols = ["symbols", "."].map((d) => path.join(folder, d)).find((d) => fs.existsSync(d));
+  return { dump, symbols };
 }
 
 async function visit() {
-  execFileSync(binary, ["demo", "--write", workspace], { timeout: 60_000, stdio: ["ignore", "inherit", "inherit"] });
-  const dump = fs.readdirSync(workspace).find((f) => /\.dmp$/i.test(f));
-  if (!dump) {
-    throw new Error(`"kdap demo --write" left no .dmp in its folder: ${fs.readdirSync(workspace)}`);
-  }
-  const symbols = ["symbols", "."].map((d) => path.join(workspace, d)).find((d) => fs.existsSync(d));
-
+  const workspace = path.join(dir, "workspace");
+  fs.mkdirSync(workspace);
+  const { dump, symbols } = writeDemo(workspace);
   const server = await startServer({
     tools,
     vsix,
@@ -107,31 +70,33 @@ async function visit() {
     machineSettings: {
       "kdap.path": binary,
       "kdap.symbolPath": symbols,
-      "kdap.imagePath": workspace,
+      "kdap.imagePath": symbols,
       "kdap.cacheDir": path.join(dir, "cache"),
     },
   });
   undo.push(server.stop);
-  const adapters = () => descendants(server.pid).filter((p) => p.args.includes(binary));
 
   const browser = await chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: process.getuid() === 0 ? ["--no-sandbox"] : [],
   });
   undo.push(() => browser.close());
-  page = await browser.newPage({ viewport: { width: 1500, height: 950 } });
+  page = await browser.newPage({ viewport: { width: 1600, height: 1100 } });
   page.setDefaultTimeout(patience);
-  const console_ = fs.createWriteStream(path.join(out, "page.log"));
-  page.on("console", (m) => console_.write(`${m.type()}: ${m.text()}\n`));
+  const pageLog = fs.createWriteStream(path.join(out, "page.log"));
+  page.on("console", (m) => pageLog.write(`${m.type()}: ${m.text()}\n`));
+  const wb = new Workbench(page);
 
   await check("the workbench starts with the folder of the dump", async () => {
     await page.goto(`${server.url}/?folder=${encodeURIComponent(workspace)}`);
-    await page.locator(".explorer-folders-view .monaco-list-row", { hasText: dump }).waitFor({ timeout: 60_000 });
+    await page.locator(`${explorer} .monaco-list-row`, { hasText: dump }).waitFor({ timeout: 60_000 });
+    // The last parts of the debugger come some seconds later, this item and the reader of frames' texts with them.
+    await page.locator('[id="status.debug"]').waitFor();
     return dump;
   });
 
-  await check("the Explorer's menu opens the dump", async () => {
-    const file = page.locator(".explorer-folders-view .monaco-list-row", { hasText: dump });
+  await check("the Explorer's menu opens the dump and the debug view", async () => {
+    const file = page.locator(`${explorer} .monaco-list-row`, { hasText: dump });
     const item = page.locator(".context-view .action-item", { hasText: "Open Crash Dump" });
     const came = (state) => item.waitFor({ state, timeout: 1500 }).then(() => true, () => false);
     await until("the menu's entry to be there and used", patience, async () => {
@@ -146,91 +111,124 @@ async function visit() {
       await item.click({ timeout: 3000 }).catch(() => {});
       return came("hidden");
     });
-    await page.locator(callStack).waitFor(); // the extension opens the view at the stop
-    return "the debug view came by itself";
+    await page.locator(callStack).waitFor();
+    await wb.widenSideBar(680);
+    await wb.closeSections("Watch", "Breakpoints");
   });
 
-  let threads;
-  await check("Call Stack shows threads in groups", async () => {
-    threads = await until("two processes in Call Stack", patience, async () => {
-      const found = await threadsOf();
-      return new Set(found.map((r) => threadRow.exec(r.text)[1])).size >= 2 && found;
+  let stopped; // the name of the thread that the session stopped on
+  await check("the session stopped on a thread, its frames are open", async () => {
+    const row = await wb.find(callStack, "a thread with frames", (r) => nameOf(r) && r.expanded);
+    stopped = nameOf(row)[0];
+    const frames = await until("its frames", patience, async () => {
+      const below = await wb.below(callStack, isThread(stopped));
+      return below.length > 0 && below;
     });
-    return threads.map((r) => threadRow.exec(r.text)[0]).slice(0, 8).join(", ");
+    return [row, ...frames.slice(0, 3)].map((r) => r.label).join(" / ");
   });
 
-  await check("the session stopped on a thread whose frames are open", async () => {
-    const frames = await until("frames below a thread", patience, async () => {
-      for (const thread of await threadsOf()) {
-        const below = await framesBelow(threadRow.exec(thread.text)[0]);
-        if (below.length > 0) {
-          return [thread, ...below];
-        }
-      }
-      return undefined;
-    });
-    return frames.slice(0, 4).map((r) => r.text.trim()).join(" / ");
+  await check("the exception box names the bug check", async () => {
+    const box = page.locator(".exception-widget");
+    await box.waitFor();
+    return (await box.locator(".title, .description").allTextContents()).join(" ").trim();
   });
 
-  await check("variables of the selected frame are shown in scopes", async () => {
+  await check("the frame's text is shown with its line marked", async () => {
+    await page.locator(".debug-top-stack-frame-line").first().waitFor();
+    return page.locator(".part.editor .tab.active .label-name").first().textContent();
+  });
+
+  await check("variables are shown in scopes", async () => {
     const scopes = await until("scopes", patience, async () => {
-      const found = (await rows(variables)).filter((r) => r.level === 1);
+      const found = (await wb.rows(variables)).filter((r) => r.level === 1);
       return found.length >= 2 && found;
     });
     const inside = await until("variables in a scope", patience, async () => {
-      const all = await rows(variables);
-      const inner = all.filter((r) => r.level === 2);
-      if (inner.length === 0) {
-        await page.keyboard.press("Escape");
-        await all[0]?.row.click().catch(() => {}); // opens the scope; the next look sees it
+      const inner = (await wb.rows(variables)).filter((r) => r.level === 2);
+      if (inner.length > 0) {
+        return inner;
       }
-      return inner.length > 0 && inner;
+      await wb.at(variables, scopes[0]).click({ timeout: 3000 }).catch(() => {}); // opens it
+      return until("them", 3000, async () => (await wb.rows(variables)).some((r) => r.level === 2)).then(
+        () => undefined, // the next look returns them
+        () => undefined,
+      );
     });
-    return `${scopes.map((r) => r.text.trim()).join(", ")}; first ${inside[0].text.trim()}`;
+    return `${scopes.map((r) => r.text).join(", ")}; first ${inside[0].text}`;
   });
 
-  let other;
-  await check("another thread's frames open", async () => {
-    const closed = (await threadsOf()).find((r) => r.expanded !== "true");
-    if (!closed) {
-      throw new Error("every thread on the screen is open already");
+  let groups; // ids of the processes, in order
+  let other; // the name of a thread of another process
+  await check("Call Stack shows every process as a group of threads", async () => {
+    const names = (await wb.all(callStack)).map(nameOf).filter(Boolean);
+    groups = [...new Set(names.map((m) => m[1]))];
+    const changes = names.filter((m, i) => m[1] !== names[i - 1]?.[1]).length;
+    if (groups.length < 2 || changes !== groups.length) {
+      throw new Error(`${names.length} threads make ${changes} runs of ${groups.length} processes`);
     }
-    other = threadRow.exec(closed.text)[0];
+    const first = isThread(stopped)({ text: names.find((m) => m[0] === stopped)?.[0] ?? "" });
+    if (!first || names[0][1] !== nameOf({ text: stopped })[1]) {
+      throw new Error(`the first group is ${names[0][0]}, the session stopped on ${stopped}`);
+    }
+    other = names.find((m) => m[1] !== names[0][1])[0];
+    return `${names.length} threads of ${groups.length} processes`;
+  });
+
+  let stack; // what the console says about the other thread
+  await check("the console works on the thread that was clicked", async () => {
+    await until(`${other} to be selected`, patience, async () => {
+      const row = await wb.find(callStack, other, isThread(other));
+      await wb.at(callStack, row).locator(".name").first().click({ timeout: 3000 }).catch(() => {});
+      return until("it", 3000, async () => (await wb.rows(callStack)).find(isThread(other))?.selected).catch(() => false);
+    });
+    stack = await wb.ask("kc", /Call Site[^]*?00 \S+[^]*/);
+    return stack.replace(/\s+/g, " ").slice(0, 60);
+  });
+
+  let frame; // the top frame of the other thread
+  await check("the frames of that thread open, the same that the console gave", async () => {
     const frames = await until(`frames below ${other}`, patience, async () => {
-      const below = await framesBelow(other);
-      if (below.length > 0) {
-        return below;
+      const row = await wb.find(callStack, other, isThread(other));
+      if (!row.expanded) {
+        await wb.at(callStack, row).locator(".monaco-tl-twistie").click({ timeout: 3000 }).catch(() => {});
       }
-      const thread = (await threadsOf()).find((r) => threadRow.exec(r.text)[0] === other);
-      await thread?.row.locator(".monaco-tl-twistie").click({ timeout: 3000 }).catch(() => {});
       return until("them", 3000, async () => {
-        const now = await framesBelow(other);
-        return now.length > 0 && now;
+        const below = await wb.below(callStack, isThread(other));
+        return below.length > 0 && below;
       }).catch(() => undefined);
     });
-    return `${other} / ${frames[0].text.trim()}`;
+    frame = frames[0];
+    const symbol = frame.label.replace(/\+0x[0-9a-f]+$/i, ""); // "kc" prints no offsets
+    if (!stack.includes(`00 ${symbol}`)) {
+      throw new Error(`${other} has ${frame.label} on top; the console said ${stack}`);
+    }
+    return `${other} / ${frame.label}`;
   });
 
   await check("a frame of it can be selected, with its variables", async () => {
-    const frame = (await framesBelow(other))[0];
-    await frame.row.click();
-    await until("the frame to be focused", patience, async () => {
-      const now = (await framesBelow(other))[0];
-      return (await now?.row.getAttribute("aria-selected")) === "true";
+    await until("the frame to be selected", patience, async () => {
+      const now = (await wb.below(callStack, isThread(other)))[0];
+      if (now) {
+        await wb.at(callStack, now).click({ timeout: 3000 }).catch(() => {});
+      }
+      return (await wb.below(callStack, isThread(other)))[0]?.selected;
     });
-    await until("scopes", patience, async () => (await rows(variables)).length >= 2);
-    return frame.text.trim();
+    await until("scopes", patience, async () => (await wb.rows(variables)).length >= 2);
+    return frame.label;
   });
 
-  await check("the console answers !process 0 0", () => ask("!process 0 0", /PROCESS [0-9a-f`]+/i));
+  await check("the console answers !process 0 0 with the same processes", () =>
+    wb.ask("!process 0 0", new RegExp(`PROCESS [0-9a-f]{8,16}[^]*Cid: 0*(${groups.join("|")})\\b`, "i")),
+  );
 
   await check("Stop ends the session and leaves no process behind", async () => {
-    const before = adapters().length;
-    await page.keyboard.press("Shift+F5");
-    await until("the adapter to end", patience, () => adapters().length === 0);
+    const adapters = () => descendants(server.pid).filter((p) => p.args.includes(binary)).length;
+    const before = adapters();
     if (before === 0) {
       throw new Error("no adapter ran");
     }
+    await page.keyboard.press("Shift+F5");
+    await until("the adapter to end", patience, () => adapters() === 0);
     return `${before} before, none after`;
   });
 }
@@ -241,11 +239,14 @@ try {
 } catch (e) {
   failure = e;
   await picture("failed");
-  const html = await page?.content().catch(() => "");
-  fs.writeFileSync(path.join(out, "failed.html"), html ?? "");
+  fs.writeFileSync(path.join(out, "failed.html"), (await page?.content().catch(() => "")) ?? "");
 }
 for (const step of undo.reverse()) {
-  await Promise.resolve(step()).catch?.((e) => console.error(`cleaning up: ${e.message}`));
+  try {
+    await step();
+  } catch (e) {
+    console.error(`cleaning up: ${e.message}`);
+  }
 }
 if (failure) {
   console.log(`not ok ${passed + 1} - ${failure.message}`);
