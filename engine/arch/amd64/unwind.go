@@ -1,6 +1,7 @@
 package amd64
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -72,7 +73,7 @@ var ErrUnknownRegister = errors.New("the frame register's value is not known")
 // be restored because their slot is unreadable become Unknown; only what rip and
 // rsp depend on fails the step.
 func Step(ctx *Context, mem memory.Space, t *FunctionTable) (StepResult, error) {
-	s := stepper{ctx: *ctx, mem: mem, table: t}
+	s := &stepper{ctx: *ctx, mem: mem, table: t}
 	if err := s.step(); err != nil {
 		return s.res, err
 	}
@@ -85,15 +86,35 @@ type stepper struct {
 	mem   memory.Space
 	table *FunctionTable
 	res   StepResult
+
+	// Buffers that reads fill: one allocation a step instead of one a read.
+	word [8]byte
+	code [epilogWindow]byte
+}
+
+func (s *stepper) read8(at uint64) (uint64, error) {
+	if _, err := s.mem.Read(at, s.word[:]); err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint64(s.word[:]), nil
+}
+
+// A fragment is an entry with its unwind data. That of a function whose code is
+// in several places continues that of other entries.
+type fragment struct {
+	f RuntimeFunction
+	u *UnwindInfo
 }
 
 func (s *stepper) step() error {
-	rva, f, u, ok := s.lookup()
-	if !ok {
+	var buf [4]fragment
+	rva, chain := s.lookup(buf[:0])
+	if len(chain) == 0 {
 		s.res.Rule = RuleLeaf
 		s.res.EstablisherFrame = s.ctx.SP()
 		return s.ret(0)
 	}
+	f, u := chain[0].f, chain[0].u
 	s.res.Rule, s.res.Function, s.res.Info = RulePData, f, u
 	offset := rva - f.Begin
 	s.res.InProlog = offset < uint32(u.PrologSize)
@@ -106,24 +127,33 @@ func (s *stepper) step() error {
 			return s.runEpilog(e)
 		}
 	}
-	return s.undo(rva, f, u)
+	return s.undo(rva, chain)
 }
 
-// lookup finds the unwind data for rip.
-func (s *stepper) lookup() (rva uint32, f RuntimeFunction, u *UnwindInfo, ok bool) {
+// lookup finds the unwind data for rip, with all that it continues. There is none
+// for a leaf function, or when it is unreadable or damaged, as DataErr then says.
+func (s *stepper) lookup(chain []fragment) (rva uint32, _ []fragment) {
 	if s.table == nil || s.ctx.RIP < s.table.base || s.ctx.RIP-s.table.base > 0xffffffff {
-		return
+		return 0, nil
 	}
 	rva = uint32(s.ctx.RIP - s.table.base)
 	f, ok, err := s.table.Lookup(rva)
-	if ok {
-		u, err = s.table.Info(f)
+	for err == nil && ok {
+		var u *UnwindInfo
+		if u, err = s.table.Info(f); err != nil {
+			break
+		}
+		if chain = append(chain, fragment{f, u}); u.Flags&UnwindChained == 0 {
+			return rva, chain
+		}
+		if len(chain) > maxChain {
+			err = &UnwindFormatError{f.UnwindData, fmt.Sprintf("more than %d chained entries", maxChain)}
+			break
+		}
+		f, err = s.table.resolve(u.Chained)
 	}
-	if err != nil {
-		s.res.DataErr = err
-		return rva, f, nil, false
-	}
-	return rva, f, u, ok
+	s.res.DataErr = err
+	return rva, nil
 }
 
 // establish computes the base that registers were saved relative to.
@@ -148,35 +178,25 @@ func (s *stepper) establish(u *UnwindInfo, offset uint32) error {
 	return nil
 }
 
-// undo reverses the prolog, that of this entry as far as it ran and those it
+// undo reverses the prolog, that of the first entry as far as it ran and those it
 // continues completely.
-func (s *stepper) undo(rva uint32, f RuntimeFunction, u *UnwindInfo) error {
-	for range maxChain {
-		for _, c := range u.Codes {
+func (s *stepper) undo(rva uint32, chain []fragment) error {
+	for _, p := range chain {
+		for _, c := range p.u.Codes {
 			// Of a chained entry rva lies behind the prolog, or before its start:
 			// the difference wraps and is large.
-			if c.Op != OpEpilog && rva-f.Begin < uint32(c.PrologOffset) {
+			if c.Op != OpEpilog && rva-p.f.Begin < uint32(c.PrologOffset) {
 				continue
 			}
-			if err := s.undoCode(u, c); err != nil {
+			if err := s.undoCode(p.u, c); err != nil {
 				return err
 			}
 		}
-		if u.Flags&UnwindChained == 0 {
-			if s.res.Rule == RuleMachineFrame {
-				return nil
-			}
-			return s.ret(0)
-		}
-		var err error
-		if f, err = s.table.resolve(u.Chained); err == nil {
-			u, err = s.table.Info(f)
-		}
-		if err != nil {
-			return fmt.Errorf("chained unwind data: %w", err)
-		}
 	}
-	return &UnwindFormatError{f.UnwindData, fmt.Sprintf("more than %d chained entries", maxChain)}
+	if s.res.Rule == RuleMachineFrame {
+		return nil
+	}
+	return s.ret(0)
 }
 
 func (s *stepper) undoCode(u *UnwindInfo, c UnwindCode) error {
@@ -213,7 +233,7 @@ func (s *stepper) machineFrame(errorCode bool) error {
 	var v [5]uint64
 	for i := range v {
 		var err error
-		if v[i], err = memory.ReadUint(s.mem, at+uint64(i)*8, 8); err != nil {
+		if v[i], err = s.read8(at + uint64(i)*8); err != nil {
 			return fmt.Errorf("machine frame: %w", err)
 		}
 	}
@@ -226,7 +246,7 @@ func (s *stepper) machineFrame(errorCode bool) error {
 
 // restore reads a general register from its slot.
 func (s *stepper) restore(reg uint8, at uint64) {
-	v, err := memory.ReadUint(s.mem, at, 8)
+	v, err := s.read8(at)
 	if err != nil {
 		s.ctx.Unknown |= 1 << reg
 		return
@@ -245,7 +265,7 @@ func (s *stepper) pop(reg uint8) {
 // ret does what the instruction does; extra bytes of arguments go, too.
 func (s *stepper) ret(extra uint64) error {
 	sp := s.ctx.SP()
-	v, err := memory.ReadUint(s.mem, sp, 8)
+	v, err := s.read8(sp)
 	if err != nil {
 		return fmt.Errorf("return address: %w", err)
 	}

@@ -31,11 +31,11 @@ func (s *stepper) epilog(rva uint32, f RuntimeFunction, u *UnwindInfo) (epilogue
 			return epilogue{}, false
 		}
 	}
-	var buf [epilogWindow]byte
-	n, err := s.mem.Read(s.ctx.RIP, buf[:])
+	buf := s.code[:]
+	n, err := s.mem.Read(s.ctx.RIP, buf)
 	if err != nil {
 		// The code may be out while the image's file is there.
-		if m, _ := s.table.ReadRVA(rva, buf[:]); m > n {
+		if m, _ := s.table.ReadRVA(rva, buf); m > n {
 			n = m
 		}
 	}
