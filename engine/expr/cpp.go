@@ -28,7 +28,13 @@ func Cpp(env Env, c *Cursor) (Value, error) {
 	p.advance()
 	v, err := p.comma()
 	c.Pos = p.behind
-	return v, err
+	if err != nil {
+		return v, err
+	}
+	if n, err := v.Number(env); err == nil {
+		env.SetLast(n)
+	}
+	return v, nil
 }
 
 func evaluateCpp(env Env, c *Cursor) (uint64, error) {
@@ -42,7 +48,6 @@ func evaluateCpp(env Env, c *Cursor) (uint64, error) {
 	if err != nil {
 		return 0, Quote("Type conflict error at", c, start)
 	}
-	env.SetLast(n)
 	return n, nil
 }
 
@@ -237,9 +242,9 @@ func (p *cpp) shortCircuit(op string, a Value, level int) (Value, error) {
 		return b, p.conflict()
 	}
 	if op == "&&" {
-		return Constant(typeBool, truth(x && y)), nil
+		return Constant(typeBool, oneIf(x && y)), nil
 	}
-	return Constant(typeBool, truth(x || y)), nil
+	return Constant(typeBool, oneIf(x || y)), nil
 }
 
 func (p *cpp) unary() (Value, error) {

@@ -19,7 +19,7 @@ func (p *cpp) negate(op string, v Value) (Value, error) {
 		if err != nil {
 			return v, p.conflict()
 		}
-		return Constant(typeBool, truth(!yes)), nil
+		return Constant(typeBool, oneIf(!yes)), nil
 	}
 	t := arithmetic(v.Type)
 	if t == nil {
@@ -204,7 +204,7 @@ func (p *cpp) apply(op string, a, b Value) (Value, error) {
 	case "<<", ">>":
 		return p.shift(op, a, b, ta)
 	case "==", "!=", "<", ">", "<=", ">=":
-		return Constant(typeBool, truth(compared(op, order(a, b, t)))), nil
+		return Constant(typeBool, oneIf(compared(op, order(a, b, t)))), nil
 	}
 	if isFloat(t) {
 		return p.floatOperation(op, asFloat(a), asFloat(b), t)
@@ -340,7 +340,7 @@ func (p *cpp) pointerOperation(op string, a, b Value) (Value, error) {
 	both := isPointer(a.Type) && isPointer(b.Type)
 	switch op {
 	case "==", "!=", "<", ">", "<=", ">=":
-		return Constant(typeBool, truth(compared(op, order(Constant(typeUInt64, x), Constant(typeUInt64, y), typeUInt64)))), nil
+		return Constant(typeBool, oneIf(compared(op, order(Constant(typeUInt64, x), Constant(typeUInt64, y), typeUInt64)))), nil
 	case "+", "-":
 		if both && op == "+" || op == "-" && !isPointer(a.Type) {
 			return a, p.conflict()

@@ -54,8 +54,9 @@ func timeText(v uint64) string {
 }
 
 // Radix reads the operand of the n command: 8, 10 or 16, written in decimal.
-// The error points behind the operand.
 func Radix(c *Cursor) (int, error) {
+	c.SkipBlanks()
+	start := c.Pos
 	switch c.Word() {
 	case "8":
 		return 8, nil
@@ -64,5 +65,5 @@ func Radix(c *Cursor) (int, error) {
 	case "16":
 		return 16, nil
 	}
-	return 0, Caret("Syntax error", c.Pos)
+	return 0, Caret("Syntax error", start)
 }

@@ -143,17 +143,17 @@ func comparison(op string, a, b uint64) (uint64, bool) {
 	x, y := int64(a), int64(b)
 	switch op {
 	case "=", "==":
-		return truth(x == y), true
+		return oneIf(x == y), true
 	case "!=":
-		return truth(x != y), true
+		return oneIf(x != y), true
 	case "<":
-		return truth(x < y), true
+		return oneIf(x < y), true
 	case ">":
-		return truth(x > y), true
+		return oneIf(x > y), true
 	case "<=":
-		return truth(x <= y), true
+		return oneIf(x <= y), true
 	}
-	return truth(x >= y), true
+	return oneIf(x >= y), true
 }
 
 func shifted(op string, a, b uint64) (uint64, bool) {
@@ -178,7 +178,7 @@ func multiplied(op string, a, b uint64) (uint64, bool) {
 	return uint64(int64(a) % int64(b)), true
 }
 
-func truth(b bool) uint64 {
+func oneIf(b bool) uint64 {
 	if b {
 		return 1
 	}
@@ -188,7 +188,7 @@ func truth(b bool) uint64 {
 // unaryWords are the operators written as words, with the size of what the
 // memory operators read; 0 stands for a pointer.
 var unaryWords = map[string]func(*masm, uint64) (uint64, error){
-	"not":   func(_ *masm, v uint64) (uint64, error) { return truth(v == 0), nil },
+	"not":   func(_ *masm, v uint64) (uint64, error) { return oneIf(v == 0), nil },
 	"hi":    func(_ *masm, v uint64) (uint64, error) { return v >> 16 & 0xffff, nil },
 	"low":   func(_ *masm, v uint64) (uint64, error) { return v & 0xffff, nil },
 	"by":    func(m *masm, v uint64) (uint64, error) { return m.read(v, 1) },
@@ -214,7 +214,7 @@ func (m *masm) unary() (uint64, error) {
 		case '-':
 			v = -v
 		case '~':
-			v = truth(v == 0) // the logical not, like the word
+			v = oneIf(v == 0) // the logical not, like the word
 		}
 		return v, err
 	}

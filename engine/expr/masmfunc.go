@@ -22,7 +22,7 @@ func init() { // the functions evaluate expressions, which look into the table
 			return uint64(int64(strings.Compare(strings.ToLower(a), strings.ToLower(b))))
 		}),
 		"$spat": stringFunction(func(s, pattern string) uint64 {
-			return truth((pattern != "" || s == "") && MatchPattern(s, pattern))
+			return oneIf((pattern != "" || s == "") && MatchPattern(s, pattern))
 		}),
 	}
 }
@@ -79,11 +79,11 @@ func (m *masm) functionSucceeded(start int) (uint64, error) {
 	}
 	switch result := t.Elem(); {
 	case result.Kind == types.HResult:
-		return truth(int32(value) >= 0), nil
+		return oneIf(int32(value) >= 0), nil
 	case result.Kind == types.Int && flag != 0:
-		return truth(value == 0), nil
+		return oneIf(value == 0), nil
 	}
-	return truth(value != 0), nil
+	return oneIf(value != 0), nil
 }
 
 // valid is $vvalid(address, length).
@@ -106,7 +106,7 @@ func (m *masm) valid(int) (uint64, error) {
 	if err := m.expect(')'); err != nil {
 		return 0, err
 	}
-	return truth(readable(m.env.Memory(), addr, length)), nil
+	return oneIf(readable(m.env.Memory(), addr, length)), nil
 }
 
 // stringFunction makes a function of two quoted literals. Everything wrong

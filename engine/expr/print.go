@@ -63,16 +63,14 @@ func members(addr uint64, t *types.Type, p Printer) string {
 // the members of a structure that can be read.
 func pointee(env Env, v Value, p Printer) string {
 	t := v.Type.Elem()
-	if t == nil || v.Bits == 0 && !isCharacter(t) {
-		return ""
-	}
 	switch {
+	case t == nil:
+		return ""
+	case isCharacter(t) && v.Bits == 0:
+		return " \"\"\n"
 	case isCharacter(t):
-		if v.Bits == 0 {
-			return ""
-		}
 		return " " + QuotedText(env.Memory(), v.Bits, int(t.Size)) + "\n"
-	case t.Kind.IsAggregate() && readable(env.Memory(), v.Bits, 1):
+	case t.Kind.IsAggregate() && v.Bits != 0 && readable(env.Memory(), v.Bits, 1):
 		return members(v.Bits, t, p)
 	}
 	return ""
@@ -156,6 +154,8 @@ func NumberText(v Value) string {
 		return fmt.Sprintf("0x%02x %s", v.Bits, characterText(v.Bits, 2))
 	case t.Kind == types.Pointer:
 		return "0x" + format.Addr(v.Bits)
+	case t.Kind == types.HResult:
+		return fmt.Sprintf("0x%08x", v.Bits)
 	case isSigned(t):
 		return format.Decimal0n(v.Signed())
 	}

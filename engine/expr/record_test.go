@@ -2,7 +2,6 @@ package expr
 
 import (
 	"bufio"
-	"encoding/binary"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,13 +11,13 @@ import (
 
 	"github.com/ulikunitz/xz"
 
-	"kdap/engine/format"
+	"kdap/internal/truth"
 )
 
 // The tests of this file replay blocks of the recorded WinDbg sessions. What
 // the record's own environment held (the addresses of symbols, the values of
-// registers, a little memory) is learnt from its plainest blocks, "? name" and
-// "? poi(name)"; all others check the evaluator.
+// registers) is learnt from its plainest blocks, "? name"; all others check the
+// evaluators.
 
 type block struct {
 	command string
@@ -28,7 +27,7 @@ type block struct {
 // record reads a recorded session, or skips the test where there is none.
 func record(t *testing.T, name string) []block {
 	t.Helper()
-	f, err := os.Open(filepath.Join(shared(t), "reference", "windbg", name))
+	f, err := os.Open(filepath.Join(truth.Dir(t), "reference", "windbg", name))
 	if err != nil {
 		t.Skip("no recorded sessions: ", err)
 	}
@@ -44,46 +43,25 @@ func record(t *testing.T, name string) []block {
 		case line == ">>>":
 			out = append(out, *cur)
 			cur = nil
-		case !strings.HasPrefix(line, "HRESULT "):
+		case !hresult.MatchString(line):
 			cur.lines = append(cur.lines, strings.TrimRight(line, " "))
 		}
 	}
 	return out
 }
 
-func shared(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("KDAP_SHARED"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return filepath.Join(dir, "..", "shared")
-		}
-		if filepath.Dir(dir) == dir {
-			t.Skip("not in the source tree")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
 var (
 	plainName   = regexp.MustCompile(`^\? ([@$A-Za-z_][\w$!.:]*)$`)
-	plainMemory = regexp.MustCompile(`^\? (poi|qwo|dwo) ?\(?(.+?)\)?$`)
 	hexDigits   = regexp.MustCompile("^[0-9a-fA-F]+[hH]?$")
 	machineName = regexp.MustCompile(`^(?i)([re]?[abcd]x|[abcd][lh]|[re]?(ip|sp|bp|si|di)|spl|r\d+[dwb]?|[cdefgs]s|efl|zf|iopl|cr\d|dr\d|gdtr|xmm\d+|st\d|mm\d|mxcsr)$`)
+	hresult     = regexp.MustCompile(`^HRESULT [0-9a-f]{8}$`)
 	entryPoint  = regexp.MustCompile(`^\? \$iment\((\w+)\)$`)
 )
 
 // learn builds the environment a record was made in.
 func learn(t *testing.T, blocks []block) *testEnv {
 	env := &testEnv{
-		radix: 16, registers: map[string]Register{}, symbols: map[string]Symbol{},
-		space: testSpace{}, physical: testPages{1: make([]byte, 4096), 0x1ad: make([]byte, 4096)},
+		radix: 16, registers: map[string]Register{}, symbols: map[string]Symbol{}, space: testSpace{},
 	}
 	for _, name := range [...]string{"$retreg", "$frame", "$callret", "$t0", "$t1", "$t9", "$t10", "$t19"} {
 		env.registers[name] = Register{}
@@ -107,22 +85,10 @@ func learn(t *testing.T, blocks []block) *testEnv {
 			env.symbols[name] = Symbol{Name: name, Addr: addr}
 		}
 	}
-	image := make([]byte, 0x1000)
-	nt := env.symbols["ntkrnlmp"].Addr
-	env.symbols["nt"] = Symbol{Name: "nt", Addr: nt, IsModule: true}
+	env.symbols["nt"] = Symbol{Name: "nt", Addr: env.symbols["ntkrnlmp"].Addr, IsModule: true}
 	env.registers["ah"] = Register{}
 	for _, b := range blocks {
 		v, ok := answer(b)
-		if m := plainMemory.FindStringSubmatch(b.command); ok && m != nil {
-			if addr, err := Masm(env, NewCursor(m[2])); err == nil && addr == nt {
-				if m[1] == "qwo" {
-					binary.LittleEndian.PutUint64(image, v)
-				}
-				env.space[nt] = image
-			} else if _, known := env.space.byteAt(addr); err == nil && !known {
-				env.space[addr] = binary.LittleEndian.AppendUint64(nil, v)
-			}
-		}
 		if m := entryPoint.FindStringSubmatch(b.command); ok && m != nil {
 			base, entry, was := env.symbols[strings.ToLower(m[1])].Addr, v, env.entry
 			env.entry = func(a uint64) (uint64, bool) {
@@ -142,7 +108,7 @@ func learn(t *testing.T, blocks []block) *testEnv {
 // allSymbols reads the addresses of the kernel's symbols from the record of x.
 func allSymbols(t *testing.T) map[string]uint64 {
 	t.Helper()
-	f, err := os.Open(filepath.Join(shared(t), "reference", "windbg", "lab", "x-all.txt.xz"))
+	f, err := os.Open(filepath.Join(truth.Dir(t), "reference", "windbg", "lab", "x-all.txt.xz"))
 	if err != nil {
 		t.Skip("no recorded symbols: ", err)
 	}
@@ -171,35 +137,6 @@ func answer(b block) (uint64, bool) {
 	return v, err == nil
 }
 
-// evaluateLine answers a line of ? commands the way the interpreter does.
-func evaluateLine(env *testEnv, line string) []string {
-	var out []string
-	env.out.Reset()
-	add := func(text string) { out = append(out, strings.TrimRight(text, " ")) }
-	c := NewCursor(line)
-	for {
-		c.SkipBlanks()
-		c.Accept("?")
-		v, err := Default(env, c)
-		for l := range strings.Lines(env.out.String()) {
-			add(strings.TrimRight(l, "\n"))
-		}
-		env.out.Reset()
-		if err == nil {
-			add(format.Evaluate(v))
-			err = c.Extra()
-		}
-		if err != nil {
-			add(errorLine(err, line))
-			return out
-		}
-		if c.at(0) != ';' {
-			return out
-		}
-		c.Pos++
-	}
-}
-
 func errorLine(err error, line string) string {
 	e, ok := err.(*Error)
 	if !ok {
@@ -209,26 +146,4 @@ func errorLine(err error, line string) string {
 		return strings.Repeat(" ", len("0: kd> ")+e.Pos) + "^ " + e.Text + " in '" + line + "'"
 	}
 	return e.Error()
-}
-
-func TestRecordMasm(t *testing.T) {
-	for _, file := range []string{"lab/expressions-masm.txt"} {
-		blocks := record(t, file)
-		env := learn(t, blocks)
-		checked := 0
-		for _, b := range blocks {
-			if !strings.HasPrefix(b.command, "?") || strings.Contains(b.command, "`po") && !strings.Contains(b.command, "c:") {
-				continue
-			}
-			want := b.lines
-			for len(want) > 0 && strings.HasPrefix(want[0], "WARNING: Line") {
-				want = want[1:]
-			}
-			checked++
-			if got := evaluateLine(env, b.command); strings.Join(got, "\n") != strings.Join(want, "\n") {
-				t.Errorf("%s: %s\n got %q\nwant %q", file, b.command, got, want)
-			}
-		}
-		t.Logf("%s: %d of %d blocks checked", file, checked, len(blocks))
-	}
 }

@@ -101,7 +101,7 @@ func (v Value) Number(Env) (uint64, error) {
 	case isFloat(v.Type):
 		return wholePart(v.Float()), nil
 	case v.Type.Kind == types.Bool:
-		return truth(v.Bits != 0), nil
+		return oneIf(v.Bits != 0), nil
 	}
 	return uint64(v.Signed()), nil
 }
@@ -150,7 +150,7 @@ func convert(v Value, t *types.Type) (Value, error) {
 		return Value{}, err
 	}
 	if t.Kind == types.Bool {
-		n = truth(n != 0 || isFloat(v.Type) && v.Float() != 0)
+		n = oneIf(n != 0 || isFloat(v.Type) && v.Float() != 0)
 	}
 	out := Constant(t, n)
 	out.imaginary = v.imaginary
