@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"kdap/engine/memory"
 )
@@ -73,13 +74,20 @@ var ErrUnknownRegister = errors.New("the frame register's value is not known")
 // be restored because their slot is unreadable become Unknown; only what rip and
 // rsp depend on fails the step.
 func Step(ctx *Context, mem memory.Space, t *FunctionTable) (StepResult, error) {
-	s := &stepper{ctx: *ctx, mem: mem, table: t}
-	if err := s.step(); err != nil {
-		return s.res, err
+	s := steppers.Get().(*stepper)
+	defer steppers.Put(s)
+	s.ctx, s.mem, s.table, s.res = *ctx, mem, t, StepResult{}
+	err := s.step()
+	if err == nil {
+		*ctx = s.ctx
 	}
-	*ctx = s.ctx
-	return s.res, nil
+	res := s.res
+	s.mem, s.table, s.res = nil, nil, StepResult{}
+	return res, err
 }
+
+// steppers are kept because a step needs little more than the memory for one.
+var steppers = sync.Pool{New: func() any { return new(stepper) }}
 
 type stepper struct {
 	ctx   Context
