@@ -32,10 +32,16 @@ func (d *decoder) need(n int) bool {
 		return false
 	}
 	if have := len(d.b) - d.off; n < 0 || have < n {
-		d.err = &FormatError{d.record, fmt.Sprintf("need %d bytes, have %d", n, have), int64(d.base) + int64(d.off)}
+		d.fail("need %d bytes, have %d", n, have)
 		return false
 	}
 	return true
+}
+
+func (d *decoder) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = &FormatError{d.record, fmt.Sprintf(format, args...), int64(d.base) + int64(d.off)}
+	}
 }
 
 func (d *decoder) skip(n int) {

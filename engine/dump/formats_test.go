@@ -2,6 +2,7 @@ package dump
 
 import (
 	"bytes"
+	"os"
 	"testing"
 )
 
@@ -179,5 +180,30 @@ func TestLabFormats(t *testing.T) {
 		if n != f.PresentPages() {
 			t.Errorf("%s: %d pages in runs, PresentPages %d", tt.name, n, f.PresentPages())
 		}
+	}
+}
+
+// TestSparse opens a dump of 16 GB that is nearly all holes.
+func TestSparse(t *testing.T) {
+	const ram = 4 << 20 // pages
+	path := write(t, header(Full, Run{0, ram / 2}, Run{ram, ram / 2}))
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeSparse(file)
+	_, err = file.WriteAt(page(ram+ram/2-1), HeaderSize+(ram-1)<<12)
+	file.Close()
+	if err != nil {
+		t.Skipf("a sparse file of 16 GB cannot be made here: %v", err)
+	}
+	f, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	wantWarnings(t, f)
+	if p, ok := f.Page(ram + ram/2 - 1); !ok || !bytes.Equal(p, page(ram+ram/2-1)) || f.PresentPages() != ram {
+		t.Errorf("last page: %v, %d pages", ok, f.PresentPages())
 	}
 }

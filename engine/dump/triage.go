@@ -67,10 +67,11 @@ type TriageDump struct {
 	BrokenDriver    string
 	DataBlocks      []DataBlock // in the file's order; those that leave the file are cut or left out
 
-	f     *File
-	once  sync.Once
-	space *memory.Blocks
-	addrs TriageAddresses
+	f       *File
+	strings int // bytes of strings that may still be read
+	once    sync.Once
+	space   *memory.Blocks
+	addrs   TriageAddresses
 }
 
 // Triage returns the content of a triage dump, or false for the other types.
@@ -79,7 +80,7 @@ func (f *File) Triage() (*TriageDump, bool) { return f.triage, f.triage != nil }
 // openTriage reads TRIAGE_DUMP64 and what it points at. Nothing but the record
 // itself is needed to go on.
 func (f *File) openTriage() {
-	t := &TriageDump{f: f}
+	t := &TriageDump{f: f, strings: 4*len(f.data) + 1<<20}
 	f.triage = t
 	f.present = func() uint64 { return 0 }
 	d := f.record("TRIAGE_DUMP64", HeaderSize, 0x80)
@@ -239,6 +240,9 @@ func (t *TriageDump) str(off uint32) (string, error) {
 		return "", &FormatError{"string", fmt.Sprintf("%d characters are too many for a path", n), int64(off)}
 	}
 	b := d.bytes(int(n) * 2)
+	if t.strings -= len(b); t.strings < 0 { // one long name, used over and over
+		return "", &FormatError{"string", "the names are longer than the file", int64(off)}
+	}
 	return utf16String(b), d.err
 }
 

@@ -1,6 +1,8 @@
 package memory
 
 import (
+	"context"
+	"iter"
 	"sync/atomic"
 )
 
@@ -146,4 +148,38 @@ func (a *AddressSpace) askShared(va uint64, err error) bool {
 	}
 	e, ok := err.(*ReadError)
 	return ok && e.Kind == NotInDump
+}
+
+// Mapped yields the translation of every page between first and last, both
+// included, that is in memory: mapped, in transition or shared. Whether the
+// dump holds it is not looked at. Large pages are yielded whole, as one
+// translation of their first byte at or after first. Regions without page
+// tables cost nothing. The walk ends early only with the context, whose error
+// comes last.
+func (a *AddressSpace) Mapped(ctx context.Context, first, last uint64) iter.Seq2[Translation, error] {
+	return func(yield func(Translation, error) bool) {
+		first &^= PageSize - 1
+		for n := 1; ; n++ {
+			if n%1024 == 0 && ctx.Err() != nil {
+				yield(Translation{}, ctx.Err())
+				return
+			}
+			var t Translation
+			span := uint64(PageSize)
+			err := a.tr.Translate(&a.tables, first, &t, false)
+			if err == nil {
+				span = max(span, t.PageSize)
+				if !yield(t, nil) {
+					return
+				}
+			} else if e, ok := err.(*ReadError); ok {
+				span = max(span, e.Span)
+			}
+			end := first | (span - 1)
+			if end >= last {
+				return
+			}
+			first = end + 1
+		}
+	}
 }

@@ -106,6 +106,7 @@ func (p *Paging) Translate(m *memory.Tables, va uint64, t *memory.Translation, t
 	*t = memory.Translation{VA: va, Steps: t.Steps[:0]}
 	w := walk{p: p, m: m, t: t, trace: trace}
 	if !p.Canonical(va) {
+		w.span = 1 << 47 // halves of the hole begin and end at multiples of it
 		return w.fail(memory.NonCanonical, "", 0)
 	}
 	top := 3

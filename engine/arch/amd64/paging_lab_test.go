@@ -267,3 +267,40 @@ func TestLabPEBs(t *testing.T) {
 		t.Errorf("%d of %d PEBs could be read", good, want)
 	}
 }
+
+// TestLabMapped: every page of every table is found, and only inside VADs.
+func TestLabMapped(t *testing.T) {
+	lab := readTruth(t)
+	f := openLab(t, "lab19041")
+	kernel, process := spaces(f, lab)
+	pages := 0
+	for _, p := range lab.Processes {
+		if p.Peb == 0 {
+			continue
+		}
+		for tr, err := range process(p.PID).Mapped(t.Context(), 0, 1<<63-1) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages++
+			inside := false
+			for _, v := range p.VADs {
+				inside = inside || tr.VA >= uint64(v.Start) && tr.VA <= uint64(v.End)
+			}
+			if !inside {
+				t.Errorf("%s: page %#x lies in no VAD", p.Name, tr.VA)
+			}
+		}
+	}
+	n := 0
+	for tr := range kernel.Mapped(t.Context(), 1<<63, ^uint64(0)) {
+		if tr.VA>>47 != 0x1ffff {
+			t.Fatalf("kernel page %#x", tr.VA)
+		}
+		n++
+	}
+	t.Logf("%d user pages, %d kernel mappings", pages, n)
+	if pages < 1000 || n < 1000 {
+		t.Errorf("%d user pages, %d kernel mappings", pages, n)
+	}
+}

@@ -86,7 +86,7 @@ func TestTranslate(t *testing.T) {
 		{name: "demand zero", va: user, entry: 4 << 5, kind: memory.DemandZero, where: "PTE", span: 1 << 12},
 		{name: "prototype, VAD", va: user, entry: 0xffffffff_0000_0400 | 4<<5, kind: memory.Prototype, where: "PTE", span: 1 << 12},
 		{name: "table missing", va: user, level: 1, entry: 0x99000 | rw, kind: memory.NotInDump, where: "PDE", span: 1 << 21},
-		{name: "not canonical", va: 0x800000000000, kind: memory.NonCanonical},
+		{name: "not canonical", va: 0x800000000000, kind: memory.NonCanonical, span: 1 << 47},
 	} {
 		r := ram{}
 		tables(r, tt.va, tt.level, tt.entry)
