@@ -17,6 +17,7 @@ type inlineRow struct {
 	rva, size uint32
 	file      uint32 // offset in the module's file checksums
 	line      uint32
+	explicit  bool // the size is the file's, not the way to the next row
 }
 
 // Type returns the inlined function's type.
@@ -117,7 +118,8 @@ func (ms *moduleState) inline(p *Proc, id uint32, prog []byte) *Inline {
 			code += a
 		case baChangeCodeLength:
 			if open {
-				in.rows[len(in.rows)-1].size = a
+				r := &in.rows[len(in.rows)-1]
+				r.size, r.explicit = a, true
 				code += a // the next difference counts from the end
 			}
 			open = false
@@ -135,9 +137,9 @@ func (ms *moduleState) inline(p *Proc, id uint32, prog []byte) *Inline {
 			}
 			code += b
 			row()
-			in.rows[len(in.rows)-1].size = a
-			code += a
-			open = false
+			r := &in.rows[len(in.rows)-1]
+			r.size, r.explicit = a, true
+			open = false // the next difference counts from this start
 		}
 	}
 	if open { // without an end it is one instruction or more: one byte is sure

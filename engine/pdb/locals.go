@@ -50,6 +50,8 @@ type Location struct {
 	Gaps       []Range // parts of Range where it is not there
 	Part       bool    // only the part of the variable at PartOff is there
 	PartOff    uint32
+
+	viaFrame bool // Reg is the frame's, the record does not name it
 }
 
 // Covers reports whether the location holds at an address.
@@ -335,6 +337,7 @@ func (w *bodyReader) defRange(kind uint16, d *decoder) {
 			loc.Reg = w.body.Frame.ParamReg
 		}
 		loc.Everywhere = kind == SDefRangeFull
+		loc.viaFrame = true
 	case SDefRangeRel:
 		loc.Kind, loc.Reg = LocRegRel, d.u16()
 		flags := d.u16()

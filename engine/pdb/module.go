@@ -7,7 +7,6 @@ import (
 	"sync"
 )
 
-
 // moduleState is what was read of one module: each part on its first use.
 type moduleState struct {
 	f     *File

@@ -201,13 +201,19 @@ func (f *File) LookupPublicFold(name string) (Symbol, bool) {
 }
 
 func (f *File) lookupPublic(name string, match func([]byte, string) bool) (found Symbol, ok bool) {
-	from, to := f.publics.bucket(name)
-	f.publics.offsets(from, to, func(off uint32) bool {
+	look := func(off uint32) bool {
 		if _, _, _, n, good := f.rawPublic(off); good && match(n, name) {
 			found, ok = f.publicAt(off)
 		}
 		return !ok
-	})
+	}
+	from, to := f.publics.bucket(name)
+	f.publics.offsets(from, to, look)
+	// LLD hashes names of eight bytes together with what lies behind them in
+	// the object file, where they have no NUL: they may be in any bucket.
+	if n := f.publics.count(); !ok && len(name) == 8 && to-from < n {
+		f.publics.offsets(0, n, look)
+	}
 	return found, ok
 }
 
@@ -348,14 +354,18 @@ func (f *File) PublicsAt(rva uint32) []Symbol {
 // publicPos returns the position of a symbol record among the hash records.
 func (f *File) publicPos(rec uint32, name string) uint32 {
 	from, to := f.publics.bucket(name)
-	pos := from
-	f.publics.offsets(from, to, func(off uint32) bool {
-		if off == rec {
-			return false
+	pos, found := from, false
+	look := func(off uint32) bool {
+		if found = off == rec; !found {
+			pos++
 		}
-		pos++
-		return true
-	})
+		return !found
+	}
+	f.publics.offsets(from, to, look)
+	if !found { // in another bucket, see lookupPublic
+		pos = 0
+		f.publics.offsets(0, f.publics.count(), look)
+	}
 	return pos
 }
 
