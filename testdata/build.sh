@@ -12,7 +12,7 @@ go run ../../engine/dumptest/gentypes > nttypes.h
 
 # No path of the building machine may reach an object or a PDB.
 cflags="-target x86_64-pc-windows-msvc -O1 -g -gcodeview -gno-codeview-command-line -ffreestanding -fno-builtin
-  -fno-optimize-sibling-calls -mno-stack-arg-probe -fms-extensions -Wno-everything
+  -fasynchronous-unwind-tables -fno-optimize-sibling-calls -mno-stack-arg-probe -fms-extensions -Wno-everything
   -fdebug-compilation-dir=. -ffile-prefix-map=$PWD=src"
 cc() { clang-16 $cflags -c "$1" -o "$2" $3; }
 link() { (cd "$obj" && lld-link-16 /nologo /machine:x64 /nodefaultlib /debug /Brepro /dynamicbase \

@@ -216,6 +216,9 @@ func (im *Image) addSymbols(list string) {
 	})
 }
 
+// StoreKey is the folder of the image in a symbol store.
+func (im *Image) StoreKey() string { return fmt.Sprintf("%08X%x", im.TimeStamp, im.Size) }
+
 // Module is the name that debuggers put before the "!".
 func (im *Image) Module() string {
 	if im.File == "ntoskrnl.exe" {

@@ -1,0 +1,245 @@
+// Package dumptest writes small Windows crash dumps that hold together:
+// physical memory with page tables, a kernel image, processes, threads with
+// stacks that unwind, modules, handles; and the same ones broken.
+//
+// It is the other half of every test of the readers, so it shares no layout
+// and no decoding code with them: it writes from the public format
+// descriptions, from its own table of types (layout/*.types) and from images
+// compiled for it (testdata). The types have Windows' names and a kernel's
+// shape, but orders and sizes that no Windows has; the matching symbols come
+// as an ISF table and as a PDB.
+//
+// What a dump holds is told by its Truth. A mistake in the use of this package
+// panics: it serves tests.
+package dumptest
+
+import (
+	"fmt"
+	"time"
+)
+
+// Options says what machine to make. The zero value is a small one.
+type Options struct {
+	Runs       []Run // physical memory; default 16 MB in three runs
+	Processors int   // default 2
+
+	// InvalidPteMask is the kernel's L1TF mask; 0 is a processor that needs none.
+	InvalidPteMask uint64
+	// SmallPages maps the kernel image with 4 KB pages instead of a large one.
+	SmallPages bool
+	// EncodeKDBG leaves the debugger data block encoded, as a dump made by
+	// another tool than Windows would hold it.
+	EncodeKDBG bool
+	// Shadow gives each process a second, user-mode page table root.
+	Shadow bool
+
+	BugCheck   uint32 // default 0xE2
+	Parameters [4]uint64
+	Computer   string
+}
+
+// Places of the made-up kernel's regions.
+const (
+	kernelBase   = 0xfffff80312400000
+	driverBase   = 0xfffff80319000000
+	poolBase     = 0xffffc58f41000000
+	pagedBase    = 0xffff9b0466000000
+	stackBase    = 0xffffa30852000000
+	pcrBase      = 0xffffd48103180000
+	sessionBase  = 0xffff8c8000000000
+	pfnBase      = 0xffffb60000000000
+	selfIndex    = 0x1d1
+	sharedKernel = 0xfffff78000000000
+	sharedUser   = 0x7ffe0000
+
+	buildNumber = 19777
+	buildLab    = "19777.1.amd64fre.kdap_test.240101-0900"
+
+	kernelStackPages = 6
+	xsaveArea        = 0x340
+
+	// tickLength is KeMaximumIncrement, in 100 ns.
+	tickLength = 156250
+)
+
+// SystemTime is when every machine of this package crashed.
+var SystemTime = time.Date(2024, 3, 9, 17, 42, 11, 203_456_700, time.UTC)
+
+// uptime of every machine, in ticks.
+const uptimeTicks = 291_840
+
+// Filetime is a time as Windows stores it.
+func Filetime(t time.Time) uint64 {
+	return uint64(t.Unix()+11644473600)*10_000_000 + uint64(t.Nanosecond()/100)
+}
+
+// A Machine is a computer in the making. Build its processes and threads,
+// then write it as a dump.
+type Machine struct {
+	opts   Options
+	phys   *physical
+	Kernel *Space // the System process's address space
+	nt     mapping
+
+	pool, paged, stacks, drivers uint64 // next free addresses
+
+	processes []*Process
+	byModule  map[string]mapping // kernel modules
+	modules   []kernelModule
+	cpus      []*cpu
+	types     map[string]uint64
+	typeIndex map[string]uint64
+	cid       *handleTable
+	tables    []uint64 // handle tables, by address
+	sessions  map[uint32]uint64
+	shared    map[string][]uint64 // frames of image pages that processes share
+	userBases map[string]uint64
+	cookie    uint64
+	pcid      uint64
+	root      uint64 // the object directory "\"
+
+	finished bool
+	crash    cpuState
+	truth    Truth
+}
+
+// NewMachine starts a machine with its kernel mapped and System running.
+func NewMachine(o Options) *Machine {
+	if o.Runs == nil {
+		o.Runs = []Run{{1, 0x9e}, {0x100, 0xb00}, {0x1000, 0x400}}
+	}
+	if o.Processors == 0 {
+		o.Processors = 2
+	}
+	if o.BugCheck == 0 {
+		o.BugCheck = 0xe2
+	}
+	if o.Computer == "" {
+		o.Computer = "HARBOUR7"
+	}
+	m := &Machine{
+		opts: o, phys: newPhysical(o.Runs),
+		pool: poolBase, paged: pagedBase, stacks: stackBase, drivers: driverBase,
+		byModule: map[string]mapping{}, types: map[string]uint64{}, typeIndex: map[string]uint64{},
+		sessions: map[uint32]uint64{}, shared: map[string][]uint64{}, userBases: map[string]uint64{},
+		cookie: 0x5b,
+	}
+	m.Kernel = m.newSpace()
+	m.mapKernel()
+	m.makeShared()
+	m.makeTypes()
+	m.cid = m.newHandleTable(0, 0)
+	m.makeProcessors()
+	m.makeSystem()
+	return m
+}
+
+// newSpace makes an empty space with the self-map.
+func (m *Machine) newSpace() *Space {
+	s := &Space{m: m, root: m.phys.alloc()}
+	m.phys.page(s.root)
+	m.phys.putU64(s.root<<12+selfIndex*8, s.root<<12|pteValid|pteWrite|pteAccessed|pteDirty|pteNX)
+	return s
+}
+
+// mapKernel maps the kernel image and enters its pointers to itself.
+func (m *Machine) mapKernel() {
+	im := LoadImage("ntoskrnl.exe")
+	m.nt = mapping{im, kernelBase, "nt"}
+	if m.opts.SmallPages {
+		for _, s := range im.sections {
+			prot := ReadOnly
+			if s.writable {
+				prot = ReadWrite
+			} else if s.executable {
+				prot = Execute
+			}
+			m.Kernel.MapNew(kernelBase+uint64(s.rva), uint64(s.size), prot)
+		}
+	} else {
+		m.Kernel.MapLarge(kernelBase, ExecuteReadWrite)
+	}
+	m.Kernel.Write(kernelBase, im.at(kernelBase, nil))
+	m.addKernelModule(m.nt, "ntoskrnl.exe", `\SystemRoot\system32\ntoskrnl.exe`)
+}
+
+// sym is the address of a kernel symbol.
+func (m *Machine) sym(name string) uint64 { return m.nt.base + uint64(m.nt.im.Sym(name)) }
+
+// Sym is the address of a kernel symbol, for tests that damage what is there.
+func (m *Machine) Sym(name string) uint64 { return m.sym(name) }
+
+// alloc takes nonpaged pool.
+func (m *Machine) alloc(size int) uint64 {
+	va := roundUp(m.pool, 0x10)
+	m.pool = va + uint64(size)
+	m.Kernel.MapNew(va, uint64(size), ReadWrite)
+	return va
+}
+
+// allocPaged takes paged pool.
+func (m *Machine) allocPaged(size int) uint64 {
+	va := roundUp(m.paged, 0x10)
+	m.paged = va + uint64(size)
+	m.Kernel.MapNew(va, uint64(size), ReadWrite)
+	return va
+}
+
+// poolString stores a _UNICODE_STRING's text in paged pool.
+func (m *Machine) poolString(o object, path, text string) {
+	o.str(path, m.allocPaged(2*len([]rune(text))+2), text)
+}
+
+// makeShared fills the page that kernel and user mode share.
+func (m *Machine) makeShared() {
+	k := m.Kernel.obj("_KUSER_SHARED_DATA", sharedKernel)
+	m.Kernel.MapNew(sharedKernel, pageSize, ReadWrite)
+	systemTime := func(path string, v uint64) {
+		k.set(path+".LowPart", v).set(path+".High1Time", v>>32).set(path+".High2Time", v>>32)
+	}
+	systemTime("InterruptTime", uptimeTicks*tickLength)
+	systemTime("SystemTime", Filetime(SystemTime))
+	systemTime("TimeZoneBias", 0)
+	k.set("TickCount.LowPart", uptimeTicks)
+	k.set("TickCountMultiplier", tickLength*(1<<24)/10000)
+	k.set("NtBuildNumber", buildNumber|0xf0000000)
+	k.set("NtMajorVersion", 10).set("NtProductType", 1).set("ProductTypeIsValid", 1)
+	k.set("SuiteMask", 0x110).set("NativeProcessorArchitecture", 9)
+	k.set("NumberOfPhysicalPages", m.phys.total)
+	k.set("QpcFrequency", 10_000_000).set("Cookie", 0x7d3a51c9).set("BootId", 41)
+	m.Kernel.UTF16(k.addr("NtSystemRoot"), `C:\Windows`)
+}
+
+// session returns the _MM_SESSION_SPACE of a session.
+func (m *Machine) session(id uint32) uint64 {
+	if va := m.sessions[id]; va != 0 {
+		return va
+	}
+	va := sessionBase + uint64(len(m.sessions))<<20
+	m.sessions[id] = va
+	m.Kernel.MapNew(va, uint64(SizeOf("_MM_SESSION_SPACE")), ReadWrite)
+	m.Kernel.obj("_MM_SESSION_SPACE", va).set("SessionId", uint64(id)).set("ReferenceCount", 1)
+	m.Kernel.link(va + uint64(OffsetOf("_MM_SESSION_SPACE", "ProcessList")))
+	return va
+}
+
+// userBase is where an image lies in every process of this boot.
+func (m *Machine) userBase(im *Image) uint64 {
+	if b := m.userBases[im.File]; b != 0 {
+		return b
+	}
+	b := uint64(0x7ffb4c5e0000) - uint64(len(m.userBases))<<21
+	if im.mapped[le.Uint32(im.mapped[0x3c:])+22+1]&0x20 == 0 { // not a DLL
+		b = 0x7ff631200000 + uint64(len(m.userBases))<<20
+	}
+	m.userBases[im.File] = b
+	return b
+}
+
+// findKernel names the kernel modules for stacks.
+func (m *Machine) findKernel(module string) mapping {
+	if e, ok := m.byModule[module]; ok {
+		return e
+	}
+	panic(fmt.Sprintf("dumptest: no kernel module %q", module))
+}

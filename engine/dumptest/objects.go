@@ -1,0 +1,236 @@
+package dumptest
+
+// typeNames gives the object types and their indexes; the gaps are types that
+// nothing here uses.
+var typeNames = []struct {
+	name  string
+	index uint64
+}{
+	{"Type", 2},
+	{"Directory", 3},
+	{"SymbolicLink", 4},
+	{"Token", 6},
+	{"Job", 7},
+	{"Process", 9},
+	{"Thread", 10},
+	{"Event", 14},
+	{"Mutant", 15},
+	{"Semaphore", 17},
+	{"Timer", 18},
+	{"IoCompletion", 22},
+	{"TpWorkerFactory", 25},
+	{"Device", 28},
+	{"Driver", 29},
+	{"File", 31},
+	{"Key", 34},
+	{"ALPC Port", 37},
+	{"Section", 39},
+}
+
+// ObpInfoMaskToOffset: what stands between a header and each optional part,
+// by the mask of the parts present (creator, name, handle, quota, process).
+var infoSizes = [5]uint64{0x20, 0x20, 0x10, 0x20, 0x10}
+
+const infoName = 2
+
+// makeTypes makes the object types, their table and the root directory.
+func (m *Machine) makeTypes() {
+	k := m.Kernel
+	k.Write(m.sym("ObHeaderCookie"), []byte{byte(m.cookie)})
+	for mask := range uint64(32) {
+		n := uint64(0)
+		for bit, size := range infoSizes {
+			n += mask >> bit & 1 * size
+		}
+		k.Write(m.sym("ObpInfoMaskToOffset")+mask, []byte{byte(n)})
+	}
+	table := m.sym("ObTypeIndexTable")
+	k.U64(table, 0)
+	k.U64(table+8, 0xbad0b0b0bad0b0b0)
+	for i := uint64(2); i < 64; i++ {
+		k.U64(table+8*i, 0)
+	}
+	for _, t := range typeNames {
+		m.typeIndex[t.name] = t.index
+	}
+	for _, t := range typeNames {
+		va := m.newObject("Type", SizeOf("_OBJECT_TYPE"), "", 0)
+		o := k.obj("_OBJECT_TYPE", va).set("Index", t.index)
+		m.poolString(o, "Name", t.name)
+		o.set("TypeInfo.Length", uint64(SizeOf("_OBJECT_TYPE_INITIALIZER")))
+		o.set("TypeInfo.ValidAccessMask", 0x1fffff).set("TypeInfo.PoolType", 512)
+		k.link(o.addr("TypeList"))
+		k.U64(table+8*t.index, va)
+		m.types[t.name] = va
+	}
+	m.root = m.newObject("Directory", SizeOf("_OBJECT_DIRECTORY"), `\`, 0)
+	k.U64(m.sym("ObpRootDirectoryObject"), m.root)
+	k.U64(m.sym("ObpTypeObjectType"), m.types["Type"])
+	k.U64(m.sym("PsProcessType"), m.types["Process"])
+	k.U64(m.sym("PsThreadType"), m.types["Thread"])
+}
+
+// newObject makes an object's header and room for its body, which it returns.
+func (m *Machine) newObject(typ string, size int, name string, directory uint64) uint64 {
+	head := OffsetOf("_OBJECT_HEADER", "Body")
+	info := 0
+	if name != "" {
+		info = SizeOf("_OBJECT_HEADER_NAME_INFO")
+	}
+	va := m.alloc(info + head + size)
+	if name != "" {
+		n := m.Kernel.obj("_OBJECT_HEADER_NAME_INFO", va).set("Directory", directory).set("ReferenceCount", 1)
+		m.poolString(n, "Name", name)
+	}
+	header := va + uint64(info)
+	m.makeHeader(header, typ, name != "")
+	if t := m.types[typ]; t != 0 {
+		o := m.Kernel.obj("_OBJECT_TYPE", t)
+		o.set("TotalNumberOfObjects", o.get("TotalNumberOfObjects")+1)
+	}
+	return header + uint64(head)
+}
+
+func (m *Machine) makeHeader(header uint64, typ string, named bool) {
+	h := m.Kernel.obj("_OBJECT_HEADER", header)
+	h.set("PointerCount", 32769).set("TypeIndex", m.typeIndex[typ]^header>>8&0xff^m.cookie)
+	if named {
+		h.set("InfoMask", infoName)
+	}
+}
+
+// AddToDirectory enters an object into the directory at va (0: the root).
+func (m *Machine) AddToDirectory(directory, body uint64, bucket int) {
+	if directory == 0 {
+		directory = m.root
+	}
+	e := m.allocPaged(SizeOf("_OBJECT_DIRECTORY_ENTRY"))
+	head := directory + uint64(OffsetOf("_OBJECT_DIRECTORY", "HashBuckets")) + 8*uint64(bucket)
+	m.Kernel.obj("_OBJECT_DIRECTORY_ENTRY", e).set("Object", body).set("ChainLink", m.Kernel.u64(head))
+	m.Kernel.U64(head, e)
+}
+
+// Dispatcher types as DISPATCHER_HEADER.Type has them (enum KOBJECTS).
+var dispatcherTypes = map[string]uint64{
+	"NotificationEvent": 0, "SynchronizationEvent": 1, "Mutant": 2, "Process": 3, "Queue": 4, "Semaphore": 5,
+	"Thread": 6, "Gate": 7, "NotificationTimer": 8, "SynchronizationTimer": 9,
+}
+
+// NewEvent makes an event object; signalled is its state.
+func (m *Machine) NewEvent(name string, synchronization, signalled bool) uint64 {
+	va := m.newObject("Event", SizeOf("_KEVENT"), name, m.root)
+	kind := "NotificationEvent"
+	if synchronization {
+		kind = "SynchronizationEvent"
+	}
+	m.dispatcher(va, kind, signalled)
+	return va
+}
+
+func (m *Machine) dispatcher(va uint64, kind string, signalled bool) {
+	o := m.Kernel.obj("_DISPATCHER_HEADER", va).set("Type", dispatcherTypes[kind])
+	o.set("Size", map[string]uint64{"Mutant": 14, "Semaphore": 8, "Queue": 16}[kind])
+	if signalled {
+		o.set("SignalState", 1)
+	}
+	m.Kernel.link(o.addr("WaitListHead"))
+}
+
+// NewMutant makes a mutant owned by a thread (an _ETHREAD, or 0).
+func (m *Machine) NewMutant(name string, owner uint64) uint64 {
+	va := m.newObject("Mutant", SizeOf("_KMUTANT"), name, m.root)
+	m.dispatcher(va, "Mutant", owner == 0)
+	m.Kernel.obj("_KMUTANT", va).set("OwnerThread", owner)
+	m.Kernel.link(va + uint64(OffsetOf("_KMUTANT", "MutantListEntry")))
+	return va
+}
+
+// NewSemaphore makes a semaphore.
+func (m *Machine) NewSemaphore(name string, limit uint32) uint64 {
+	va := m.newObject("Semaphore", SizeOf("_KSEMAPHORE"), name, m.root)
+	m.dispatcher(va, "Semaphore", false)
+	m.Kernel.obj("_KSEMAPHORE", va).set("Limit", uint64(limit))
+	return va
+}
+
+// NewQueue makes a queue object, as an I/O completion port is one.
+func (m *Machine) NewQueue() uint64 {
+	va := m.newObject("IoCompletion", SizeOf("_KQUEUE"), "", 0)
+	m.dispatcher(va, "Queue", false)
+	m.Kernel.link(va + uint64(OffsetOf("_KQUEUE", "EntryListHead")))
+	m.Kernel.link(va + uint64(OffsetOf("_KQUEUE", "ThreadListHead")))
+	return va
+}
+
+// NewFile makes a file object with the path that the file system sees.
+func (m *Machine) NewFile(path string) uint64 {
+	va := m.newObject("File", SizeOf("_FILE_OBJECT"), "", 0)
+	o := m.Kernel.obj("_FILE_OBJECT", va).set("Type", 5).set("Size", uint64(SizeOf("_FILE_OBJECT")))
+	o.set("ReadAccess", 1).set("SharedRead", 1)
+	m.poolString(o, "FileName", path)
+	return va
+}
+
+// A handleTable is a _HANDLE_TABLE in the making: entries are placed when the
+// machine is finished, when their number is known.
+type handleTable struct {
+	m       *Machine
+	va      uint64
+	entries map[uint64]handleEntry // by handle value
+	next    uint64
+}
+
+type handleEntry struct {
+	target     uint64 // what the entry points at: header or, for PspCidTable, body
+	access     uint32
+	attributes uint64
+}
+
+func (m *Machine) newHandleTable(process uint64, pid uint32) *handleTable {
+	va := m.allocPaged(SizeOf("_HANDLE_TABLE"))
+	m.Kernel.obj("_HANDLE_TABLE", va).set("QuotaProcess", process).set("UniqueProcessId", uint64(pid))
+	m.tables = append(m.tables, va)
+	return &handleTable{m: m, va: va, entries: map[uint64]handleEntry{}, next: 4}
+}
+
+// add enters an object under the next free handle.
+func (t *handleTable) add(e handleEntry) uint64 {
+	h := t.next
+	t.next += 4
+	if t.next%0x400 == 0 {
+		t.next += 4 // the first entry of each page is the table's own
+	}
+	t.entries[h] = e
+	return h
+}
+
+// finish writes the table's pages: one page, or a page of pointers to pages.
+func (t *handleTable) finish() {
+	k := t.m.Kernel
+	last := uint64(0)
+	for h := range t.entries {
+		last = max(last, h)
+	}
+	var pages []uint64
+	for range last/0x400 + 1 {
+		t.m.paged = roundUp(t.m.paged, pageSize)
+		pages = append(pages, t.m.allocPaged(pageSize))
+	}
+	code := pages[0]
+	if len(pages) > 1 {
+		t.m.paged = roundUp(t.m.paged, pageSize)
+		code = t.m.allocPaged(pageSize)
+		for i, p := range pages {
+			k.U64(code+8*uint64(i), p)
+		}
+		code |= 1
+	}
+	for h, e := range t.entries {
+		at := pages[h/0x400] + h%0x400/4*16
+		k.obj("_HANDLE_TABLE_ENTRY", at).set("Unlocked", 1).set("RefCnt", 32767).set("Attributes", e.attributes).
+			set("ObjectPointerBits", e.target&(1<<48-1)>>4).set("GrantedAccessBits", uint64(e.access))
+	}
+	o := k.obj("_HANDLE_TABLE", t.va).set("TableCode", code)
+	o.set("NextHandleNeedingPool", uint64(len(pages))*0x400)
+	o.set("FreeLists.HandleCount", uint64(len(t.entries)))
+}

@@ -1,0 +1,224 @@
+package dumptest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A Frame is one frame of a stack that this package laid, with what a
+// debugger must find.
+type Frame struct {
+	SP     uint64 // Child-SP: rsp in this frame after its callee returned
+	IP     uint64
+	Return uint64 // what stands where this frame returns to; 0 at the end
+	Module string
+	Symbol string
+	Offset uint32
+	Kind   string // kernel, trap, user
+}
+
+// A mapping is an image at its place.
+type mapping struct {
+	im   *Image
+	base uint64
+	name string // module name as a debugger writes it
+}
+
+// A stackWriter lays a call stack from its outer end to its inner one by
+// running the prologs: what it leaves is what the processor would have left.
+type stackWriter struct {
+	s      *Space
+	find   func(module string) mapping
+	state  cpuState
+	frames []Frame // outermost first
+	kind   string
+
+	cur  mapping
+	fn   function
+	leaf bool
+	seed uint64
+}
+
+func (w *stackWriter) push(v uint64) {
+	w.state.reg[rsp] -= 8
+	w.s.U64(w.state.reg[rsp], v)
+}
+
+// noise gives a register some value that no other frame has.
+func (w *stackWriter) noise() uint64 {
+	w.seed = w.seed*6364136223846793005 + 1442695040888963407
+	return w.seed >> 20 & 0xffff_ffff
+}
+
+// begin starts a thread's stack: below top lies a return address of 0.
+func (w *stackWriter) begin(top uint64) {
+	w.state.reg[rsp] = top
+	w.push(0)
+}
+
+// enter runs the prolog of a function, "module!name" with an optional "+bytes"
+// for what it takes from the stack by itself (alloca). The return address, or
+// for a trap the interrupted state, is there already.
+func (w *stackWriter) enter(spec string) {
+	spec, more, _ := strings.Cut(spec, "+")
+	module, name, ok := strings.Cut(spec, "!")
+	if !ok {
+		panic("dumptest: bad frame " + spec)
+	}
+	w.cur = w.find(module)
+	rva := w.cur.im.Sym(name)
+	w.fn, ok = w.cur.im.functionAt(rva)
+	if w.leaf = !ok; w.leaf {
+		w.fn = function{begin: rva, end: rva + 32}
+		return
+	}
+	ops, _ := w.cur.im.prolog(w.fn)
+	var changed []int
+	fixed := -1
+	for _, op := range ops {
+		switch op.kind {
+		case "push":
+			w.push(w.state.reg[op.reg])
+			changed = append(changed, op.reg)
+		case "alloc":
+			w.state.reg[rsp] -= op.n
+		case "setfp":
+			w.state.reg[op.reg] = w.state.reg[rsp] + op.n
+			fixed = op.reg
+		}
+	}
+	for _, op := range ops {
+		switch op.kind {
+		case "save":
+			w.s.U64(w.state.reg[rsp]+op.n, w.state.reg[op.reg])
+			changed = append(changed, op.reg)
+		case "xmm":
+			w.s.U64(w.state.reg[rsp]+op.n, w.noise())
+			w.s.U64(w.state.reg[rsp]+op.n+8, 0)
+		}
+	}
+	for _, r := range changed {
+		if r != fixed {
+			w.state.reg[r] = w.noise()
+		}
+	}
+	if more != "" {
+		n, err := strconv.ParseUint(more, 0, 32)
+		if err != nil {
+			panic("dumptest: bad frame " + spec)
+		}
+		w.state.reg[rsp] -= n
+	}
+}
+
+// trap makes the processor enter a function through an interrupt, exception or
+// system call: the frame it pushes at top keeps the interrupted state.
+func (w *stackWriter) trap(spec string, top uint64, kind string, user bool) {
+	before := w.state
+	w.note(before.rip, kind)
+	module, name, _ := strings.Cut(spec, "!")
+	m := w.find(module)
+	f, _ := m.im.functionAt(m.im.Sym(name))
+	ops, _ := m.im.prolog(f)
+	cs, ss := uint64(0x10), uint64(0x18)
+	if user {
+		cs, ss = 0x33, 0x2b
+	}
+	w.state.reg[rsp] = top
+	for _, v := range []uint64{ss, before.reg[rsp], 0x246, cs, before.rip} {
+		w.push(v)
+	}
+	if ops[0].kind == "machine" && ops[0].n == 1 {
+		w.push(6) // the error code: a write from user mode
+	}
+	w.enter(spec)
+	w.kind = "trap" // this frame; its callees are kernel frames
+}
+
+// note records the frame that is now innermost, resumed at ip.
+func (w *stackWriter) note(ip uint64, kind string) {
+	sym, off := w.cur.im.Nearest(uint32(ip - w.cur.base))
+	w.frames = append(w.frames, Frame{
+		SP: w.state.reg[rsp], IP: ip, Module: w.cur.name, Symbol: sym.Name, Offset: off, Kind: kind,
+	})
+}
+
+// call makes the innermost function call another ("#2" behind its name: at
+// the second place where it does so).
+func (w *stackWriter) call(spec string) {
+	callee, nth := spec, 1
+	if c, n, ok := strings.Cut(spec, "#"); ok {
+		callee = c
+		nth, _ = strconv.Atoi(n)
+	}
+	plain, _, _ := strings.Cut(callee, "+")
+	module, name, _ := strings.Cut(plain, "!")
+	direct := uint32(0)
+	if m := w.find(module); m.base == w.cur.base {
+		direct = m.im.Sym(name)
+	}
+	ret := w.cur.base + uint64(w.cur.im.returnAfterCall(w.fn, name, direct, nth))
+	w.note(ret, w.kind)
+	if w.kind == "trap" {
+		w.kind = "kernel"
+	}
+	w.push(ret)
+	w.enter(callee)
+}
+
+// stop makes the innermost function call another that has run no instruction
+// yet.
+func (w *stackWriter) stop(spec string) {
+	module, name, _ := strings.Cut(spec, "!")
+	direct := uint32(0)
+	m := w.find(module)
+	if m.base == w.cur.base {
+		direct = m.im.Sym(name)
+	}
+	ret := w.cur.base + uint64(w.cur.im.returnAfterCall(w.fn, name, direct, 1))
+	w.note(ret, w.kind)
+	w.push(ret)
+	w.cur = m
+	w.state.rip = m.base + uint64(m.im.Sym(name))
+}
+
+// runAt stands the innermost function at an offset behind its prolog.
+func (w *stackWriter) runAt(rva uint32) { w.state.rip = w.cur.base + uint64(rva) }
+
+// afterProlog is the first place of the innermost function's body.
+func (w *stackWriter) afterProlog() uint32 {
+	if w.leaf {
+		return w.fn.begin
+	}
+	_, size := w.cur.im.prolog(w.fn)
+	return w.fn.begin + size
+}
+
+// afterBytes is the place behind the first occurrence of code in the
+// innermost function.
+func (w *stackWriter) afterBytes(code string) uint32 {
+	b := string(w.cur.im.mapped[w.fn.begin:w.fn.end])
+	i := strings.Index(b, code)
+	if i < 0 {
+		panic(fmt.Sprintf("dumptest: no % x in %s+%#x", code, w.cur.name, w.fn.begin))
+	}
+	return w.fn.begin + uint32(i+len(code))
+}
+
+// systemCall stands the innermost function, a stub of ntdll, behind its
+// system-call instruction.
+func (w *stackWriter) systemCall() { w.runAt(w.afterBytes("\x0f\x05")) }
+
+// stack returns the frames, innermost first, with their return addresses.
+func (w *stackWriter) stack() []Frame {
+	n := len(w.frames)
+	out := make([]Frame, n)
+	for i, f := range w.frames {
+		if i > 0 {
+			f.Return = w.frames[i-1].IP
+		}
+		out[n-1-i] = f
+	}
+	return out
+}

@@ -1,0 +1,97 @@
+package dumptest
+
+// A Truth is what a dump of this package holds, from the writer's knowledge.
+type Truth struct {
+	KernelBase uint64
+	DTB        uint64
+	Build      uint32
+	BuildLab   string
+	Computer   string
+	BugCheck   uint32
+	Parameters [4]uint64
+	Crash      []Frame // the crashing processor's stack
+	CrashCPU   int
+	CPUs       []TruthCPU
+	Processes  []TruthProcess
+	Drivers    []TruthModule
+	Unloaded   []TruthUnloaded
+	Frames     int // physical pages that the machine has
+}
+
+// A TruthCPU is one processor.
+type TruthCPU struct {
+	KPCR, KPRCB             uint64
+	Current, Idle           uint64 // _ETHREADs
+	Rip, Rsp                uint64
+	IdleStack, CurrentStack []Frame
+}
+
+// A TruthProcess is one process, also one that has ended.
+type TruthProcess struct {
+	PID, PPID        uint32
+	Name             string
+	EPROCESS         uint64
+	DTB              uint64 // as stored, with PCID bits
+	Peb              uint64
+	Session          int // -1: none
+	ImagePath        string
+	CommandLine      string
+	CurrentDirectory string
+	Created          uint64 // FILETIME
+	Exited           uint64
+	Wow64            bool
+	Private          uint64 // pages
+	Env              []string
+	Modules          []TruthModule
+	Threads          []TruthThread
+	Vads             []TruthVad
+	Handles          []TruthHandle
+}
+
+// A TruthThread is one thread.
+type TruthThread struct {
+	TID        uint32
+	ETHREAD    uint64
+	Teb        uint64
+	State      string
+	WaitReason string
+	Objects    []uint64
+	Start      uint64 // Win32 start address
+	Name       string
+	Stack      []Frame // innermost first
+	// NotResident is true when the kernel stack is not in the dump.
+	NotResident bool
+}
+
+// A TruthModule is a loaded module.
+type TruthModule struct {
+	Name, Path string
+	Base       uint64
+	Size       uint32
+	TimeStamp  uint32
+	CheckSum   uint32
+	PDB        PDBID
+}
+
+// A TruthUnloaded is a driver that was unloaded.
+type TruthUnloaded struct {
+	Name       string
+	Start, End uint64
+}
+
+// A TruthVad is a range of a process's address space.
+type TruthVad struct {
+	VAD, Start, End uint64 // End is the last byte
+	Kind            string // private, image
+	File            string
+	Commit          uint64
+}
+
+// A TruthHandle is one handle.
+type TruthHandle struct {
+	Handle uint64
+	Object uint64
+	Type   string
+	Name   string
+	Access uint32
+}
