@@ -148,7 +148,10 @@ func llvmSymbol(r, proc *llvmRecord, f *File) (text string, depth int) {
 		return "", 0
 	}
 	out := "at"
-	if reg := r.find(`register = (\w+)`); reg != "" {
+	if reg := r.find(`register = (\w+)`); reg == "unknown" { // halves of xmm registers
+		n := atoi(r.find(`register = unknown \((\d+)\)`))
+		out += " " + RegName(f.Machine(), uint16(n))
+	} else if reg != "" {
 		out += " " + strings.ToLower(reg)
 	}
 	if off := r.find(`(?:^|[, \n])offset = (-?\d+)`); off != "" {

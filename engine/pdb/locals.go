@@ -79,6 +79,10 @@ type Local struct {
 	Value     uint64 // SConstant
 	Locations []Location
 
+	// Duplicate marks the second record of a variable: compilers write an
+	// S_REGREL32 for old debuggers beside the S_LOCAL that knows more.
+	Duplicate bool
+
 	f *File
 }
 
@@ -332,10 +336,6 @@ func (w *bodyReader) defRange(kind uint16, d *decoder) {
 		loc.Part, loc.PartOff = true, d.u32()&0xfff
 	case SDefRangeFP, SDefRangeFull:
 		loc.Kind, loc.Offset = LocRegRel, int32(d.u32())
-		loc.Reg = w.body.Frame.LocalReg
-		if w.last != nil && w.last.IsParam() {
-			loc.Reg = w.body.Frame.ParamReg
-		}
 		loc.Everywhere = kind == SDefRangeFull
 		loc.viaFrame = true
 	case SDefRangeRel:
@@ -358,10 +358,53 @@ func (w *bodyReader) defRange(kind uint16, d *decoder) {
 	}
 }
 
-// finish marks the parameters among variables whose records do not say it.
+// finish does what needs the whole procedure: the frame record may stand
+// behind the variables that lie in the frame.
+func (w *bodyReader) finish() {
+	w.settle(&w.body.Scope)
+	w.markParams()
+}
+
+func (w *bodyReader) settle(s *Scope) {
+	for i := range s.Locals {
+		l := &s.Locals[i]
+		for j := range l.Locations {
+			switch loc := &l.Locations[j]; {
+			case !loc.viaFrame:
+			case l.IsParam():
+				loc.Reg = w.body.Frame.ParamReg
+			default:
+				loc.Reg = w.body.Frame.LocalReg
+			}
+		}
+		if l.Kind != SLocal {
+			l.Duplicate = hasLocal(s.Locals[:i], l)
+		}
+	}
+	for _, in := range s.Inner { // as deep as maxNesting
+		w.settle(in)
+	}
+}
+
+// maxLocals bounds the search for duplicates, which is quadratic.
+const maxLocals = 1000
+
+func hasLocal(before []Local, l *Local) bool {
+	if l.Kind != SRegRel32 && l.Kind != SBPRel32 && l.Kind != SRegister || len(before) > maxLocals {
+		return false
+	}
+	for i := range before {
+		if b := &before[i]; b.Kind == SLocal && b.Name == l.Name && b.TI == l.TI {
+			return true
+		}
+	}
+	return false
+}
+
+// markParams marks the parameters among variables whose records do not say it.
 // They lie above the frame: of those relative to a register the ones with the
 // highest offsets, as many as the function's type has arguments.
-func (w *bodyReader) finish() {
+func (w *bodyReader) markParams() {
 	locals := w.body.Locals
 	fn := w.p.Type().Func()
 	n := len(fn.Params)

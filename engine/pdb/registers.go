@@ -52,6 +52,12 @@ func RegName(machine, reg uint16) string {
 			return fmt.Sprintf("ymm%d", reg-368)
 		case reg >= 252 && reg < 260:
 			return fmt.Sprintf("xmm%d", reg-252+8)
+		case reg >= 260 && reg < 292:
+			return fmt.Sprintf("xmm%d_%d", (reg-260)/4+8, (reg-260)%4)
+		case reg >= 292 && reg < 300:
+			return fmt.Sprintf("xmm%dl", reg-292+8)
+		case reg >= 300 && reg < 308:
+			return fmt.Sprintf("xmm%dh", reg-300+8)
 		}
 	}
 	switch {
@@ -61,6 +67,12 @@ func RegName(machine, reg uint16) string {
 		return fmt.Sprintf("mm%d", reg-146)
 	case reg >= 154 && reg < 162:
 		return fmt.Sprintf("xmm%d", reg-154)
+	case reg >= 162 && reg < 194: // 32-bit parts
+		return fmt.Sprintf("xmm%d_%d", (reg-162)/4, (reg-162)%4)
+	case reg >= 194 && reg < 202: // low half
+		return fmt.Sprintf("xmm%dl", reg-194)
+	case reg >= 202 && reg < 210:
+		return fmt.Sprintf("xmm%dh", reg-202)
 	}
 	for _, r := range runs {
 		if reg >= r.first && int(reg-r.first) < len(r.names) {
