@@ -1,0 +1,66 @@
+// Package engine opens crash dumps. A Target is what commands, services and
+// programs work on: the dump, the Windows system in it and where its symbols
+// come from.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"kdap/engine/dump"
+	"kdap/engine/symbols"
+	"kdap/engine/windows"
+)
+
+// Options say where to look for what a dump does not hold. The zero value
+// takes the environment's paths and the user's cache.
+type Options struct {
+	SymbolPath string // before _NT_SYMBOL_PATH
+	ImagePath  string // before _NT_EXECUTABLE_IMAGE_PATH
+	CacheDir   string // default: kdap below the user's cache folder
+
+	// Progress, when set, is told how far unpacking has come.
+	Progress func(done, total uint64)
+}
+
+// A Target is an open dump. It is safe for concurrent use.
+type Target struct {
+	Dump    *dump.File
+	System  *windows.System
+	Symbols *symbols.Finder
+}
+
+// Open opens the dump at path, finds its kernel and loads the kernel's
+// symbols. The error is a *dump.OpenError when the file is no dump that can be
+// read; a dump with missing parts opens, and System.Problems names them.
+func Open(ctx context.Context, path string, o Options) (*Target, error) {
+	cache, err := cacheDir(o.CacheDir)
+	if err != nil {
+		return nil, err
+	}
+	f, err := dump.Open(ctx, path, dump.Options{CacheDir: cache, Progress: o.Progress})
+	if err != nil {
+		return nil, err
+	}
+	finder := newFinder(o, cache)
+	sys, err := windows.Open(ctx, f, finder)
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &Target{Dump: f, System: sys, Symbols: finder}, nil
+}
+
+// Problems tells what is wrong with the dump and what is missing to read it
+// fully, for a person, in the order found.
+func (t *Target) Problems() []error {
+	var all []error
+	for _, w := range t.Dump.Warnings() {
+		all = append(all, errors.New(w.Text()))
+	}
+	return append(all, t.System.Problems()...)
+}
+
+// Close unmaps the dump. Nothing that was read from the target may be used afterwards.
+func (t *Target) Close() error { return t.Dump.Close() }

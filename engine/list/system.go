@@ -1,0 +1,88 @@
+package list
+
+import (
+	"context"
+	"fmt"
+
+	"kdap/engine/windows"
+)
+
+// A System is the value of the kind "system".
+type System struct {
+	Format        string   `json:"format"` // "PAGEDU64"
+	Type          string   `json:"type"`
+	Architecture  string   `json:"architecture"`
+	Build         uint32   `json:"build"`
+	BuildLab      string   `json:"buildLab,omitempty"`
+	CPUs          uint32   `json:"cpus"`
+	PhysicalPages *uint64  `json:"physicalPages,omitempty"`
+	PresentPages  uint64   `json:"presentPages"`
+	CrashTime     *Time    `json:"crashTime,omitempty"`
+	Uptime        *float64 `json:"uptime,omitempty"` // seconds
+	KernelBase    *Hex     `json:"kernelBase,omitempty"`
+	KernelPDB     *PDB     `json:"kernelPdb,omitempty"`
+	Symbols       string   `json:"symbols,omitempty"`
+	ComputerName  string   `json:"computerName,omitempty"`
+	BugCheck      BugCheck `json:"bugcheck"`
+
+	Unreadable Unreadable `json:"unreadable,omitempty"`
+}
+
+// A BugCheck is why the system stopped.
+type BugCheck struct {
+	Code       Hex    `json:"code"`
+	Name       string `json:"name"`
+	Parameters [4]Hex `json:"parameters"`
+}
+
+// NewBugCheck names a bug check.
+func NewBugCheck(b windows.BugCheck) BugCheck {
+	v := BugCheck{Code: Hex(b.Code), Name: b.Name()}
+	for i, p := range b.Params {
+		v.Parameters[i] = Hex(p)
+	}
+	return v
+}
+
+// machines are the processors of the header's MachineImageType.
+var machines = map[uint32]string{0x8664: "x64", 0xaa64: "arm64", 0x14c: "x86", 0x200: "ia64"}
+
+// NewSystem reads the facts of the system.
+func NewSystem(ctx context.Context, sys *windows.System) System {
+	f := sys.Dump()
+	v := System{
+		Format: "PAGEDU64", Type: f.Type().String(), Architecture: machines[f.Header.MachineImageType],
+		Build: sys.Build(), CPUs: f.Header.NumberProcessors, PresentPages: f.PresentPages(),
+		BugCheck: NewBugCheck(sys.BugCheck()),
+	}
+	u := &v.Unreadable
+	if v.Architecture == "" {
+		v.Architecture = fmt.Sprintf("%#x", f.Header.MachineImageType)
+	}
+	lab, err := sys.BuildLab()
+	v.BuildLab = readText(u, "buildLab", lab, err)
+	if pages, ok := f.PhysicalPages(); ok {
+		v.PhysicalPages = &pages
+	}
+	v.CrashTime = readTime(u, "crashTime", sys.CrashTime(), nil)
+	uptime, err := sys.Uptime()
+	v.Uptime = read(u, "uptime", uptime.Seconds(), err)
+	name, err := sys.ComputerName(ctx)
+	v.ComputerName = readText(u, "computerName", name, err)
+	nt := sys.Nt()
+	if nt == nil {
+		u.add("kernelBase", windows.ErrNoKernel)
+		return v
+	}
+	base := Hex(nt.Base)
+	v.KernelBase = &base
+	nt.Symbols(ctx)
+	v.Symbols = nt.SymbolState()
+	cv, err := nt.CodeView()
+	if err != nil {
+		u.add("kernelPdb", err)
+	} else {
+		v.KernelPDB = &PDB{Name: cv.Name, GUID: cv.GUID.String(), Age: cv.Age}
+	}
+	return v
+}

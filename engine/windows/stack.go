@@ -1,0 +1,211 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"kdap/engine/arch/amd64"
+	"kdap/engine/memory"
+)
+
+// A FrameKind says what a stack frame runs.
+type FrameKind string
+
+// The kinds of frames.
+const (
+	KernelFrame FrameKind = "kernel"
+	TrapFrame   FrameKind = "trap" // a kernel routine that an interrupt, exception or system call entered
+	UserFrame   FrameKind = "user"
+	WOW64Frame  FrameKind = "wow64"
+)
+
+// A Frame is one frame of a stack.
+type Frame struct {
+	Index  int
+	SP, IP uint64
+	Return uint64 // IP of the next frame, 0 for the last
+	Kind   FrameKind
+	Rule   amd64.Rule // how the caller was found
+	Module *Module    // that holds IP, or nil
+
+	// Trap is the address of the _KTRAP_FRAME of a TrapFrame.
+	Trap uint64
+	// Missing is why unwind data that should be there could not be used, so
+	// that the frame was left as a function without a frame of its own.
+	Missing error
+	// Regs are the registers in this frame: those a walk can restore.
+	Regs amd64.Context
+}
+
+// A Stack is a walked stack.
+type Stack struct {
+	Frames []Frame
+	// Ended says why the walk stopped before the stack's natural end; nil when
+	// it came to the end or to the limit.
+	Ended error
+}
+
+// A Walk is where a stack walk starts and what it may look at.
+type Walk struct {
+	Regs    *amd64.Context
+	Space   memory.Space
+	Modules *ModuleSet
+	Limit   int // most frames; 0 for DefaultFrames
+}
+
+// DefaultFrames bounds a walk without a limit of its own.
+const DefaultFrames = 1024
+
+// Walk walks a stack by the unwind data of the modules: through interrupts,
+// exceptions and system calls into user mode. What was walked before the walk
+// must stop is returned with the reason.
+func (s *System) Walk(ctx context.Context, w Walk) Stack {
+	limit := w.Limit
+	if limit <= 0 {
+		limit = DefaultFrames
+	}
+	var st Stack
+	traps := s.TrapFrameLayout()
+	regs := *w.Regs
+	for i := range limit {
+		if err := ctx.Err(); err != nil {
+			st.Ended = err
+			return st
+		}
+		f := Frame{Index: i, SP: regs.SP(), IP: regs.RIP, Module: w.Modules.Find(regs.RIP), Regs: regs}
+		f.Kind = KernelFrame
+		if f.IP < userEnd {
+			f.Kind = UserFrame
+			if f.Module != nil && f.Module.WOW64 {
+				f.Kind = WOW64Frame
+			}
+		}
+		next := regs
+		step, err := amd64.Step(&next, w.Space, f.Module.FunctionTable(ctx))
+		f.Rule = step.Rule
+		f.Missing = step.DataErr
+		if step.MachineFrame != 0 {
+			f.Kind, f.Trap = TrapFrame, traps.TrapFrameAt(step)
+			// What the trap frame keeps of the interrupted registers is lost
+			// where it cannot be read; the walk does not need it.
+			if trap, terr := amd64.ReadTrapFrame(w.Space, f.Trap, traps); terr == nil {
+				trap.ApplyVolatile(&next)
+			}
+		}
+		if err == nil && next.RIP == regs.RIP && next.SP() == regs.SP() {
+			err = fmt.Errorf("frame %d leads to itself", i)
+		}
+		if err != nil {
+			st.Frames = append(st.Frames, f)
+			st.Ended = err
+			return st
+		}
+		f.Return = next.RIP
+		st.Frames = append(st.Frames, f)
+		if next.RIP == 0 {
+			return st
+		}
+		regs = next
+	}
+	return st
+}
+
+// ErrNotResident says that a thread's kernel stack is not in memory.
+var ErrNotResident = errors.New("the kernel stack is not resident")
+
+// layout takes a register structure's layout from the kernel's symbols, where
+// they have it.
+func (s *System) layout(known amd64.FrameLayout) amd64.FrameLayout {
+	if l, ok := s.layouts.Load(known.Name); ok {
+		return l.(amd64.FrameLayout)
+	}
+	l := known
+	if t, err := s.Type(known.Name); err == nil {
+		l = known.Resolve(t.Size, func(name string) (uint64, bool) {
+			f := t.Field(name)
+			if f == nil {
+				return 0, false
+			}
+			return f.Offset, true
+		})
+	}
+	s.layouts.Store(known.Name, l)
+	return l
+}
+
+// TrapFrameLayout returns the layout of a _KTRAP_FRAME.
+func (s *System) TrapFrameLayout() amd64.FrameLayout { return s.layout(amd64.DefaultTrapFrame) }
+
+// Registers returns the registers the thread stopped with: its processor's for
+// a running thread, else those its switch frame saved, the rest being zero.
+func (t Thread) Registers(ctx context.Context) (*amd64.Context, error) {
+	if c, ok := t.runningOn(ctx); ok {
+		return c.Context()
+	}
+	sp, err := t.KernelStack()
+	if err != nil {
+		return nil, fmt.Errorf("thread %#x: %w", t.Addr(), err)
+	}
+	regs, err := amd64.ReadSwitchFrame(t.sys.kernel, sp, t.sys.layout(amd64.DefaultSwitchFrame))
+	if err != nil {
+		if resident, rerr := t.StackResident(); rerr == nil && !resident {
+			err = errors.Join(ErrNotResident, err)
+		}
+		return nil, fmt.Errorf("thread %#x: %w", t.Addr(), err)
+	}
+	return regs, nil
+}
+
+// runningOn returns the processor that runs the thread.
+func (t Thread) runningOn(ctx context.Context) (Processor, bool) {
+	if state, err := t.State(); err == nil && state != StateRunning {
+		return Processor{}, false
+	}
+	for c, err := range t.sys.Processors(ctx) {
+		if err != nil {
+			continue
+		}
+		if cur, err := c.CurrentThread(); err == nil && cur == t.Addr() {
+			return c, true
+		}
+	}
+	return Processor{}, false
+}
+
+// Stack walks the thread's stack: kernel frames, then, through the system
+// call, the user frames in its owner's address space.
+func (t Thread) Stack(ctx context.Context, limit int) (Stack, error) {
+	regs, err := t.Registers(ctx)
+	if err != nil {
+		return Stack{}, err
+	}
+	w := Walk{Regs: regs, Space: t.sys.kernel, Modules: t.sys.KernelModules(ctx), Limit: limit}
+	if p, err := t.Process(); err == nil {
+		if space, err := p.Space(); err == nil {
+			w.Space = space
+			w.Modules = p.Modules(ctx)
+		}
+	}
+	return t.sys.Walk(ctx, w), nil
+}
+
+// CrashRegisters returns the registers of processor n at the crash; for the
+// crashing processor the header's record when no PRCB can be read.
+func (s *System) CrashRegisters(n int) (*amd64.Context, error) {
+	c, err := s.Processor(n)
+	if err == nil {
+		var regs *amd64.Context
+		if regs, err = c.Context(); err == nil {
+			return regs, nil
+		}
+	}
+	if n != s.CrashProcessor() {
+		return nil, err
+	}
+	regs, herr := amd64.ParseContext(s.dump.Header.ContextBytes())
+	if herr != nil {
+		return nil, errors.Join(err, herr)
+	}
+	return regs, nil
+}
