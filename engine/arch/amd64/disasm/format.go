@@ -1,6 +1,7 @@
 package disasm
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -43,29 +44,33 @@ func (o *Options) symbol(addr uint64) (string, bool) {
 // Line returns the line of the instruction inst at addr: address, code bytes,
 // mnemonic, operands. code holds the bytes to show.
 func Line(addr uint64, code []byte, inst *Inst, o Options) string {
+	words, operands := inst.Text(addr, &o)
+	return layout(addr, hex.EncodeToString(code), words, operands, &o)
+}
+
+// layout sets the parts of a line into their columns.
+func layout(addr uint64, code, words, operands string, o *Options) string {
 	var b strings.Builder
 	b.WriteString(o.Address(addr))
 	b.WriteByte(' ')
 	start := b.Len()
-	mnemonic, operands := 16, 24
+	mnemonic, column := 16, 24
 	if o.IgnoreOutputWidth {
-		mnemonic, operands = 24, 32
+		mnemonic, column = 24, 32
 	}
 	if o.NoCodeBytes {
-		mnemonic, operands = 0, 8
+		mnemonic, column = 0, 8
 	} else {
-		fmt.Fprintf(&b, "%x", code)
-		digits := b.Len() - start
-		if digits > mnemonic-2 {
-			mnemonic, operands = digits+1, operands+1
+		b.WriteString(code)
+		if len(code) > mnemonic-2 {
+			mnemonic, column = len(code)+1, column+1
 		}
 	}
 	pad(&b, start+mnemonic)
-	words, text := inst.Text(addr, &o)
 	b.WriteString(words)
-	if text != "" {
-		pad(&b, max(start+operands, b.Len()+1))
-		b.WriteString(text)
+	if operands != "" {
+		pad(&b, max(start+column, b.Len()+1))
+		b.WriteString(operands)
 	}
 	return b.String()
 }
@@ -171,6 +176,8 @@ func (i *Inst) writeMem(b *strings.Builder, addr uint64, m *Mem, o *Options) {
 	b.WriteByte('[')
 	writeRegs(b, m)
 	switch {
+	case i.AddrSize == 16 && m.disp16:
+		fmt.Fprintf(b, "+%04Xh", uint16(m.Disp))
 	case m.Disp < 0:
 		b.WriteString("-" + Hex(uint64(-m.Disp)))
 	case m.Disp > 0:

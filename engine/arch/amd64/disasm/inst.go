@@ -138,7 +138,8 @@ type Mem struct {
 	Bcast   bool   // one element, for all of the vector
 	Offset  bool   // absolute address of a0 to a3, printed with all digits
 	disp32  bool   // the displacement is wide enough for an address
-	text    bool   // a string operand: the segment is part of the instruction
+	disp16  bool   // 16-bit addressing with a word of displacement
+	text    bool   // operand of a string instruction
 }
 
 // Target returns where a direct call, jump or branch at addr leads to.

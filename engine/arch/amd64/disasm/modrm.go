@@ -70,7 +70,7 @@ func (d *decoder) readDisp(m *Mem, mod uint8, wide, scale int) {
 		m.Disp = d.int(1) * int64(max(scale, 1))
 	case 2:
 		m.Disp = d.int(wide)
-		m.disp32 = wide == 4
+		m.disp32, m.disp16 = wide == 4, wide == 2 && m.Disp != 0
 	}
 }
 
