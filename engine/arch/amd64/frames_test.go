@@ -91,3 +91,19 @@ func TestResolveHostile(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+// TestLabSpecialRegisters compares a processor's control registers with those that
+// the debugger showed for the reference dump (record registers.txt).
+func TestLabSpecialRegisters(t *testing.T) {
+	lab := readTruth(t)
+	kernel, _ := spaces(openLab(t, "lab19041"), lab)
+	// _KPCR.Prcb + _KPRCB.ProcessorState.SpecialRegisters of processor 0.
+	r, err := amd64.ReadSpecialRegisters(kernel, 0xffff8d8011c00180+0x100, amd64.DefaultSpecialRegisters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.CR0 != 0x80050033 || r.CR3 != 0x1ad000 || r.CR4 != 0x350ef8 ||
+		r.GDTR != (amd64.Descriptor{Limit: 0x57, Base: 0xffffe387201f8000}) || r.IDTR != (amd64.Descriptor{Limit: 0xfff, Base: 0xffffe387201fb000}) {
+		t.Errorf("%+v", r)
+	}
+}

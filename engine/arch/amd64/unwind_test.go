@@ -3,6 +3,7 @@ package amd64_test
 import (
 	"encoding/binary"
 	"errors"
+	"sync"
 	"testing"
 
 	"kdap/engine/arch/amd64"
@@ -244,6 +245,30 @@ func TestLookupMissingPages(t *testing.T) {
 	if _, ok, err := m.table(t, true).Lookup(0x100000); !ok {
 		t.Errorf("headers from the file: %v", err)
 	}
+}
+
+// Many walks share one table.
+func TestLookupConcurrent(t *testing.T) {
+	m := newMachine()
+	const n = 2000
+	for i := range uint32(n) {
+		m.function(0x100000+i*16, 0x100000+i*16+12, testXdata, 1, 0, 0, 0)
+	}
+	table := m.table(t, true)
+	var wg sync.WaitGroup
+	for g := range uint32(8) {
+		wg.Go(func() {
+			for i := range uint32(n) {
+				rva := 0x100000 + (i*7+g)%n*16
+				f, ok, err := table.Lookup(rva)
+				if _, ierr := table.Info(f); !ok || err != nil || ierr != nil || f.Begin != rva {
+					t.Errorf("%#x: %v %v %v %v", rva, f, ok, err, ierr)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // A register whose slot is missing is unknown; it matters only where a frame is
