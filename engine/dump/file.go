@@ -40,6 +40,7 @@ type File struct {
 	layout  Layout      // of the record behind the header
 	triage  *TriageDump // type 4
 
+	window      *window // of what is mapped at a time
 	present     func() uint64
 	machineOnce sync.Once
 	machine     *segments // the machine's memory, from the header's runs
@@ -96,6 +97,7 @@ func (f *File) Page(pfn uint64) ([]byte, bool) {
 	if size < memory.PageSize || off > size-memory.PageSize {
 		return nil, false
 	}
+	f.window.touch(off)
 	return f.data[off : off+memory.PageSize : off+memory.PageSize], true
 }
 

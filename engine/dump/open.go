@@ -136,6 +136,7 @@ func newFile(path string, src *source) (*File, error) {
 	if err := f.checkHeader(); err != nil {
 		return nil, err
 	}
+	f.window = newWindow(f.data)
 	var err error
 	switch f.typ {
 	case Full:
