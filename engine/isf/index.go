@@ -370,3 +370,7 @@ func (x *index) symbol(i int) symbolRecord {
 	r := x.record(secSymbols, i)
 	return symbolRecord{rva: le.Uint32(r), name: le.Uint32(r[4:]), raw: le.Uint32(r[8:]), node: le.Uint32(r[12:])}
 }
+
+// HashBucket returns the bucket of a PDB's hash of publics that a name falls
+// into.
+func HashBucket(name string) uint32 { return hashName([]byte(name)) % 4096 }
