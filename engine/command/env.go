@@ -1,0 +1,181 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"kdap/engine/arch/amd64"
+	"kdap/engine/expr"
+	"kdap/engine/memory"
+	"kdap/engine/types"
+	"kdap/engine/windows"
+)
+
+// env shows a session to the evaluators.
+type env struct {
+	s   *Session
+	ctx context.Context
+}
+
+var _ expr.Env = env{}
+
+func (s *Session) env() expr.Env { return env{s, s.ctx} }
+
+func (e env) Radix() int       { return e.s.settings.radix }
+func (e env) DefaultCpp() bool { return e.s.settings.cpp }
+func (e env) PointerSize() int { return 8 }
+
+func (e env) Memory() memory.Space { return e.s.space() }
+
+func (e env) Physical() memory.Physical {
+	if !e.s.sys.Paged() {
+		return nil
+	}
+	return e.s.target.Dump
+}
+
+func (e env) NoUnqualified() bool { return e.s.settings.symopt&symoptNoUnqualified != 0 }
+func (e env) Print(text string)   { e.s.printf("%s", text) }
+func (e env) SetLast(v uint64)    { e.s.pseudo.last = v }
+
+// Register returns a register of the current context or a pseudo-register.
+func (e env) Register(name string) (expr.Register, error) {
+	name = strings.ToLower(name)
+	if strings.HasPrefix(name, "$") {
+		return e.s.pseudoRegister(e.ctx, name)
+	}
+	regs, err := e.s.frameRegs()
+	if err != nil {
+		return expr.Register{}, expr.ErrUnavailable
+	}
+	if v, bits, ok := regs.Get(name); ok {
+		return expr.Register{Class: registerClass(name, bits), Bits: v}, nil
+	}
+	if v, ok := regs.Vector(name); ok {
+		return expr.Register{Class: expr.Vector, Bits: le64(v)}, nil
+	}
+	if v, ok := e.s.specialRegister(name); ok {
+		return expr.Register{Bits: v}, nil
+	}
+	return expr.Register{}, expr.ErrNotFound
+}
+
+func registerClass(name string, bits int) expr.Class {
+	switch {
+	case name == "efl":
+		return expr.Flags
+	case bits == 16 && len(name) == 2 && name[1] == 's':
+		return expr.Segment
+	}
+	return expr.General
+}
+
+// Symbol resolves "mod!name", "name" in all loaded modules, and the names of modules.
+func (e env) Symbol(name string) (expr.Symbol, error) {
+	mod, sym, qualified := strings.Cut(name, "!")
+	if !qualified {
+		mod, sym = "", name
+	}
+	if !qualified {
+		if local, ok := e.s.local(e.ctx, name); ok {
+			return local, nil
+		}
+		if m := e.s.moduleNamed(e.ctx, name); m != nil {
+			return expr.Symbol{Name: m.Name, Module: m.Name, Addr: m.Base, IsModule: true}, nil
+		}
+	}
+	for _, m := range e.s.modulesFor(e.ctx, mod) {
+		t := e.s.symbolsOf(e.ctx, m)
+		if found, ok := t.Lookup(sym); ok {
+			return expr.Symbol{Name: found.Name, Module: m.Name, Addr: m.Base + uint64(found.RVA), Type: found.Type()}, nil
+		}
+	}
+	return expr.Symbol{}, expr.ErrNotFound
+}
+
+// modulesFor returns the modules a name is looked up in: the named one, or,
+// for a name without a module, those whose symbols were loaded.
+func (s *Session) modulesFor(ctx context.Context, name string) []*windows.Module {
+	if name != "" {
+		if m := s.moduleNamed(ctx, name); m != nil {
+			return []*windows.Module{m}
+		}
+		return nil
+	}
+	var loaded []*windows.Module
+	for _, m := range s.moduleSet(ctx).All() {
+		// Symbol option 0x100 keeps a name without a module from loading
+		// the symbols of one module after the other.
+		if s.settings.symopt&symoptNoUnqualified == 0 || s.modules.state(m).loaded {
+			loaded = append(loaded, m)
+		}
+	}
+	return loaded
+}
+
+// moduleNamed finds a module by the name debuggers use, its file name or, for
+// the kernel, the name of its PDB.
+func (s *Session) moduleNamed(ctx context.Context, name string) *windows.Module {
+	for _, m := range s.moduleSet(ctx).All() {
+		if strings.EqualFold(m.Name, name) || strings.EqualFold(m.ImageName, name) && m != s.sys.Nt() {
+			return m
+		}
+	}
+	if nt := s.sys.Nt(); nt != nil {
+		if cv, err := nt.CodeView(); err == nil && strings.EqualFold(strings.TrimSuffix(cv.Name, ".pdb"), name) {
+			return nt
+		}
+	}
+	return nil
+}
+
+// Type finds a type by name; the kernel's symbols come first.
+func (e env) Type(module, name string) (*types.Type, bool) {
+	mods := e.s.modulesFor(e.ctx, module)
+	for _, m := range mods {
+		if src := e.s.symbolsOf(e.ctx, m).Types(); src != nil {
+			if t, ok := src.Type(name); ok {
+				return t, true
+			}
+		}
+	}
+	return nil, false
+}
+
+func (e env) EntryPoint(addr uint64) (uint64, bool) {
+	m := e.s.moduleSet(e.ctx).Find(addr)
+	if m == nil {
+		return 0, false
+	}
+	img, err := m.Image()
+	if err != nil {
+		return 0, false
+	}
+	return m.Base + uint64(img.AddressOfEntryPoint), true
+}
+
+// errNoRegisters is what commands that need registers say without any.
+var errNoRegisters = errors.New("no registers")
+
+func (s *Session) registers() (*amd64.Context, error) {
+	if s.scope.regs == nil {
+		return nil, errors.Join(errNoRegisters, s.scope.regsErr)
+	}
+	return s.scope.regs, nil
+}
+
+func (e env) SourceLine(string, string, int) (uint64, error) { return 0, expr.ErrNotFound }
+
+func (e env) FunctionType(addr uint64) (*types.Type, bool) {
+	m := e.s.moduleSet(e.ctx).Find(addr)
+	if m == nil {
+		return nil, false
+	}
+	for _, sym := range e.s.symbolsOf(e.ctx, m).At(uint32(addr - m.Base)) {
+		if t := sym.Type(); t != nil && t.Kind == types.Function {
+			return t, true
+		}
+	}
+	return nil, false
+}

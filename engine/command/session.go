@@ -1,0 +1,98 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"kdap/engine"
+	"kdap/engine/expr"
+	"kdap/engine/windows"
+)
+
+// Options say how a session starts.
+type Options struct {
+	// Record starts as WinDbg's bare engine does (no frame numbers, no source
+	// lines), instead of as WinDbg's window.
+	Record bool
+	// OutputDir allows log files, in this folder only; "" forbids them.
+	OutputDir string
+	// ScriptFiles allows reading command files.
+	ScriptFiles bool
+	// DumpPath is the dump's path as the user named it.
+	DumpPath string
+}
+
+// A Session is one client's console. It is not safe for concurrent use: a
+// client runs one command at a time.
+type Session struct {
+	target *engine.Target
+	sys    *windows.System
+	opts   Options
+
+	ctx  context.Context // of the command line that runs
+	out  io.Writer
+	note func(text string)
+
+	settings settings
+	scope    scope
+	modules  moduleList
+	pseudo   pseudoRegisters
+}
+
+// settings are the switches that commands set.
+type settings struct {
+	radix   int
+	cpp     bool   // .expr /s c++
+	lines   bool   // .lines
+	symopt  uint32 // .symopt
+	kframes int    // .kframes
+	numbers bool   // frame numbers without being asked, as WinDbg's window has them
+	dml     bool   // .prefer_dml
+}
+
+// Symbol options, as .symopt numbers them.
+const (
+	symoptLines         = 0x10
+	symoptNoUnqualified = 0x100
+	symoptEngine        = 0x30327 // what the engine starts with
+)
+
+// defaultFrames is .kframes at the start.
+const defaultFrames = 256
+
+// NewSession starts a session on an open dump.
+func NewSession(t *engine.Target, o Options) *Session {
+	s := &Session{target: t, sys: t.System, opts: o, out: io.Discard, note: func(string) {}}
+	s.settings = settings{radix: 16, symopt: symoptEngine, kframes: defaultFrames}
+	if !o.Record {
+		s.settings.symopt |= symoptLines
+		s.settings.lines = true
+		s.settings.numbers = true
+	}
+	s.resetScope()
+	return s
+}
+
+// Target returns the dump the session works on.
+func (s *Session) Target() *engine.Target { return s.target }
+
+// Prompt returns the prompt, "0: kd> ".
+func (s *Session) Prompt() string {
+	if s.sys.ProcessorCount() <= 1 {
+		return "kd> "
+	}
+	return fmt.Sprintf("%d: kd> ", s.scope.cpu)
+}
+
+// printf prints output.
+func (s *Session) printf(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
+
+// Note tells the user something that is not the command's output.
+func (s *Session) notef(format string, args ...any) { s.note(fmt.Sprintf(format, args...)) }
+
+// address evaluates an address in the arguments with the default evaluator.
+func (s *Session) address(c *expr.Cursor) (uint64, error) { return expr.Address(s.env(), c) }
+
+// number evaluates a number in the arguments with the default evaluator.
+func (s *Session) number(c *expr.Cursor) (uint64, error) { return expr.Default(s.env(), c) }

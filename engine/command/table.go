@@ -1,0 +1,75 @@
+package command
+
+import (
+	"strings"
+	"sync"
+)
+
+// families is the whole vocabulary: a new command is a file and a line in its
+// family. They are functions because commands run commands: variables would
+// depend on each other in a circle.
+func families() [][]*Command {
+	return [][]*Command{}
+}
+
+// vocabulary finds commands by their names.
+var vocabulary struct {
+	once   sync.Once
+	all    []*Command
+	words  map[string]*Command // dot words, extensions: lower case
+	native map[string]*Command // native names: lower case, or as they are with ExactCase
+	most   int                 // longest native name
+}
+
+func loadVocabulary() {
+	v := &vocabulary
+	v.words, v.native = map[string]*Command{}, map[string]*Command{}
+	for _, family := range families() {
+		for _, c := range family {
+			v.all = append(v.all, c)
+			for _, name := range c.Names {
+				switch {
+				case name[0] == '.' && len(name) > 1, name[0] == '!':
+					v.words[strings.ToLower(name)] = c
+				default:
+					v.native[nativeKey(name, c.ExactCase)] = c
+					v.most = max(v.most, len(name))
+				}
+			}
+		}
+	}
+}
+
+func nativeKey(name string, exact bool) string {
+	if exact {
+		return "=" + name
+	}
+	return strings.ToLower(name)
+}
+
+// All returns the commands in the order of their families.
+func All() []*Command {
+	vocabulary.once.Do(loadVocabulary)
+	return vocabulary.all
+}
+
+// lookupWord finds a dot word or an extension by its whole name.
+func lookupWord(name string) (*Command, bool) {
+	vocabulary.once.Do(loadVocabulary)
+	c, ok := vocabulary.words[strings.ToLower(name)]
+	return c, ok
+}
+
+// lookupNative finds the longest native name that text begins with.
+func lookupNative(text string) (c *Command, name string, ok bool) {
+	vocabulary.once.Do(loadVocabulary)
+	for n := min(vocabulary.most, len(text)); n > 0; n-- {
+		if c, ok := vocabulary.native["="+text[:n]]; ok {
+			return c, text[:n], true
+		}
+		if c, ok := vocabulary.native[strings.ToLower(text[:n])]; ok {
+			return c, text[:n], true
+		}
+	}
+	return nil, "", false
+}
