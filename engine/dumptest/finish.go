@@ -39,6 +39,17 @@ func (m *Machine) idleStack(c *cpu) *stackWriter {
 	return w
 }
 
+// parkIdle leaves the idle thread as it was when its processor got work.
+func (m *Machine) parkIdle(c *cpu) {
+	m.Kernel.MapNew(c.idle.kernelTop-pageSize, pageSize, ReadWrite)
+	w := &stackWriter{s: m.Kernel, find: m.findKernel, kind: "kernel", seed: uint64(c.number) + 99}
+	w.begin(c.idle.kernelTop - 0x380)
+	w.enter("nt!KiIdleLoop")
+	w.call("nt!SwapContext")
+	c.idle.o.set("Tcb.KernelStack", w.state.reg[rsp]).set("Tcb.State", enumValue("_KTHREAD_STATE", "Ready"))
+	c.idle.truth.State, c.idle.truth.Stack = "Ready", w.stack()
+}
+
 // makeCrash stops every processor: the first in the interrupt of a keyboard
 // whose driver crashes the machine on request, the others where they were.
 func (m *Machine) makeCrash() {
@@ -47,7 +58,7 @@ func (m *Machine) makeCrash() {
 			if c.number == 0 {
 				panic("dumptest: processor 0 takes the interrupt, no thread can run there")
 			}
-			m.idleStack(c) // what the idle thread left when it was switched out
+			m.parkIdle(c)
 			continue
 		}
 		w := m.idleStack(c)

@@ -3,7 +3,6 @@ package dumptest
 import (
 	"fmt"
 	"io"
-	"math/bits"
 	"os"
 )
 
@@ -236,12 +235,4 @@ func (d *Dump) writeRange(out io.WriterAt, f Format) (int64, error) {
 	size := end + uint64(len(d.blobs))
 	w.at(0, d.headerFor(uint32(f), size))
 	return int64(size), w.err
-}
-
-// setBits counts the frames of a bitmap, for tests that make it lie.
-func setBits(b []byte) (n int) {
-	for _, c := range b {
-		n += bits.OnesCount8(c)
-	}
-	return n
 }

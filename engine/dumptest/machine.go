@@ -15,6 +15,7 @@ package dumptest
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -95,7 +96,6 @@ type Machine struct {
 	shared    map[string][]uint64 // frames of image pages that processes share
 	userBases map[string]uint64
 	cookie    uint64
-	pcid      uint64
 	root      uint64 // the object directory "\"
 
 	finished bool
@@ -224,15 +224,16 @@ func (m *Machine) session(id uint32) uint64 {
 }
 
 // userBase is where an image lies in every process of this boot.
-func (m *Machine) userBase(im *Image) uint64 {
-	if b := m.userBases[im.File]; b != 0 {
+func (m *Machine) userBase(im *Image, name string) uint64 {
+	name = strings.ToLower(name)
+	if b := m.userBases[name]; b != 0 {
 		return b
 	}
 	b := uint64(0x7ffb4c5e0000) - uint64(len(m.userBases))<<21
 	if im.mapped[le.Uint32(im.mapped[0x3c:])+22+1]&0x20 == 0 { // not a DLL
 		b = 0x7ff631200000 + uint64(len(m.userBases))<<20
 	}
-	m.userBases[im.File] = b
+	m.userBases[name] = b
 	return b
 }
 

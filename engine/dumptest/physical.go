@@ -1,7 +1,5 @@
 package dumptest
 
-import "slices"
-
 const pageSize = 0x1000
 
 // A page is one frame of physical memory.
@@ -106,8 +104,3 @@ func (p *physical) u64(pa uint64) uint64 {
 }
 
 func (p *physical) putU64(pa, v uint64) { le.PutUint64(p.page(pa >> 12)[pa&0xfff:], v) }
-
-// present lists the frames that a complete dump holds, run by run.
-func (p *physical) has(pfn uint64) bool {
-	return !p.gone[pfn] && slices.ContainsFunc(p.runs, func(r Run) bool { return pfn-r.Base < r.Count })
-}

@@ -161,6 +161,7 @@ func (p *Process) makeImageName() {
 	info := m.allocPaged(SizeOf("_OBJECT_NAME_INFORMATION"))
 	m.poolString(m.Kernel.obj("_OBJECT_NAME_INFORMATION", info), "Name", kernelPath(p.imagePath()))
 	p.o.set("SeAuditProcessCreationInfo.ImageFileName", info)
+	p.truth.ImagePath = p.imagePath()
 	p.o.set("ImageFilePointer", m.NewFile(strings.TrimPrefix(p.imagePath(), "C:")))
 }
 

@@ -11,7 +11,6 @@ import (
 type loadedModule struct {
 	at         mapping
 	name, path string
-	entry      uint64
 }
 
 // Places in a process, by its seed: all in the lower half, none where another
@@ -134,17 +133,17 @@ func (p *Process) makeParameters(peb object) {
 // shared by all processes, as the memory manager does.
 func (p *Process) LoadModule(im *Image, name, dos string) {
 	m := p.m
-	base := m.userBase(im)
+	base := m.userBase(im, name)
 	at := mapping{im, base, strings.TrimSuffix(name, path.Ext(name))}
 	p.modules[im.Module()] = at
 	bytes := im.at(base, func(dll, sym string) uint64 {
 		dep := LoadImage(strings.ToLower(dll))
-		return m.userBase(dep) + uint64(dep.Exports[sym])
+		return m.userBase(dep, dll) + uint64(dep.Exports[sym])
 	})
-	frames := m.shared[im.File]
+	frames := m.shared[name]
 	if frames == nil {
 		frames = make([]uint64, im.Size/pageSize)
-		m.shared[im.File] = frames
+		m.shared[name] = frames
 	}
 	for i := range frames {
 		va := base + uint64(i)*pageSize

@@ -308,7 +308,7 @@ NOINLINE void HalProcessorIdle(void)
 {
     volatile ULONG64 state[2];
     state[0] = 1;
-    __asm__ volatile("sti\nhlt\n.globl HalpAfterHalt\nHalpAfterHalt:\nnop" ::: "memory");
+    __asm__ volatile("sti\nhlt\nnop" ::: "memory");
     KiSpin += (ULONG)state[0];
 }
 

@@ -123,6 +123,11 @@ KiIdleLoop:
 2:  sti
     movq %gs:0x20, %rcx
     call PoIdle
+    movq 8(%rbx), %rdi
+    movq 0x10(%rbx), %rsi
+    testq %rsi, %rsi
+    je 2b
+    call SwapContext
     jmp 2b
     .seh_endproc
 
