@@ -67,18 +67,31 @@ func openMSF(data []byte) (*msf, error) {
 }
 
 // readDirectory copies the directory, whose blocks are scattered too: their
-// numbers stand in the blocks from mapBlock on.
+// numbers stand in a block of their own. A directory too long for one such
+// block (of a PDB of 4 GB) has several, named one after the other in the
+// superblock; LLVM writes them in sequence and names the first only.
 func (m *msf) readDirectory(dirLen, mapBlock uint32) error {
 	const record = "MSF directory"
 	n := m.blocksFor(dirLen)
 	if n > m.numBlocks {
 		return &FormatError{record, 44, fmt.Sprintf("directory of %d bytes in a file of %d", dirLen, len(m.data))}
 	}
-	mapOff := uint64(mapBlock) << m.shift
-	if mapBlock >= m.numBlocks || mapOff+uint64(n)*4 > uint64(len(m.data)) {
-		return &FormatError{record, 52, fmt.Sprintf("block map in block %d of %d", mapBlock, m.numBlocks)}
+	var blockMap []byte
+	for i, left := uint32(0), n*4; left > 0; i++ {
+		k := min(left, m.blockSize)
+		b := mapBlock + i
+		if at := superBlockLen - 4 + i*4; i > 0 && at+4 <= m.blockSize {
+			if named := binary.LittleEndian.Uint32(m.data[at:]); named != 0 {
+				b = named
+			}
+		}
+		p, err := m.block(record, b, 0, k)
+		if err != nil {
+			return &FormatError{record, 52, fmt.Sprintf("block map in block %d of %d", b, m.numBlocks)}
+		}
+		blockMap = append(blockMap, p...)
+		left -= k
 	}
-	blockMap := m.data[mapOff : mapOff+uint64(n)*4]
 	m.dir = make([]byte, 0, dirLen)
 	for left := dirLen; left > 0; {
 		b := binary.LittleEndian.Uint32(blockMap)

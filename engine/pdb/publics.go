@@ -243,12 +243,13 @@ func (f *File) NearestPublic(rva uint32) (Symbol, bool) {
 	if !ok {
 		return Symbol{}, false
 	}
-	i := f.addrSearch(segOff(seg, off)) - 1
+	at := segOff(seg, off)
+	i := f.addrSearch(at) - 1
 	if i < 0 {
 		return Symbol{}, false
 	}
 	rec, key, ok := f.addrEntry(i)
-	if !ok || uint16(key>>32) != seg {
+	if !ok || uint16(key>>32) != seg || key > at { // the last only in a map out of order
 		return Symbol{}, false
 	}
 	// Step to the first entry of that address; a search, as a hostile file may

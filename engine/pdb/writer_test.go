@@ -1,0 +1,186 @@
+package pdb
+
+import (
+	"encoding/binary"
+	"sort"
+)
+
+// writeMSF lays streams into a file of 512-byte blocks, in descending order so
+// that none lies in one piece. A nil stream is a deleted one.
+func writeMSF(streams [][]byte) []byte {
+	const bs = 512
+	dir := u32s(uint32(len(streams)))
+	blocks := uint32(3) // superblock and two free block maps
+	var body [][]byte
+	var lists []byte
+	for _, s := range streams {
+		if s == nil {
+			dir = append(dir, u32s(deletedStream)...)
+			continue
+		}
+		dir = append(dir, u32s(uint32(len(s)))...)
+		n := uint32((len(s) + bs - 1) / bs)
+		for i := range n {
+			lists = append(lists, u32s(blocks+n-1-i)...)
+		}
+		for i := range n { // the last part first
+			from := (n - 1 - i) * bs
+			body = append(body, s[from:min(from+bs, uint32(len(s)))])
+		}
+		blocks += n
+	}
+	dir = append(dir, lists...)
+	var blockMap []byte
+	for i := 0; i < len(dir); i += bs {
+		blockMap = append(blockMap, u32s(blocks)...)
+		body = append(body, dir[i:min(i+bs, len(dir))])
+		blocks++
+	}
+	body = append(body, blockMap) // one block of at most 128 numbers is enough here
+	mapBlock := blocks
+	blocks++
+	out := make([]byte, blocks*bs)
+	copy(out, msfMagic)
+	copy(out[32:], u32s(bs, 1, blocks, uint32(len(dir)), 0, mapBlock))
+	for i, b := range body {
+		copy(out[(3+i)*bs:], b)
+	}
+	return out
+}
+
+func u16s(v ...uint16) (b []byte) {
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint16(b, x)
+	}
+	return b
+}
+
+func u32s(v ...uint32) (b []byte) {
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, x)
+	}
+	return b
+}
+
+func cat(parts ...[]byte) (b []byte) {
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	return b
+}
+
+// rec is a record with its length, padded to four bytes.
+func rec(kind uint16, body ...[]byte) []byte {
+	b := cat(body...)
+	for (len(b)+4)%4 != 0 {
+		b = append(b, 0)
+	}
+	return cat(u16s(uint16(len(b)+2), kind), b)
+}
+
+func z(s string) []byte { return append([]byte(s), 0) }
+
+// parts are the streams of a small PDB.
+type parts struct {
+	tpi, ipi   []byte // type records
+	symrecs    []byte
+	publics    []uint32 // offsets in symrecs
+	globals    []uint32
+	module     []byte // symbol records behind the signature
+	c13        []byte
+	names      []byte // text of /names
+	tpiEnd     uint32 // 0: as many as there are records
+	rawPublics []byte // instead of publics
+	feature    uint32
+}
+
+func countRecords(b []byte) (n uint32) {
+	for len(b) >= 4 {
+		k := int(binary.LittleEndian.Uint16(b)) + 2
+		if k < 4 || k > len(b) {
+			break
+		}
+		b = b[k:]
+		n++
+	}
+	return n
+}
+
+func typeStreamBytes(recs []byte, end uint32) []byte {
+	if end == 0 {
+		end = firstTI + countRecords(recs)
+	}
+	h := u32s(20040203, tpiHeaderLen, firstTI, end, uint32(len(recs)))
+	h = append(h, u16s(noStream, noStream)...)
+	h = append(h, u32s(4, 0x3ffff, 0, 0, 0, 0, 0, 0)...)
+	return cat(h, recs)
+}
+
+// gsiBytes writes the hash of symbols as a linker does.
+func gsiBytes(symrecs []byte, offs []uint32) []byte {
+	type entry struct{ bucket, off uint32 }
+	var es []entry
+	for _, o := range offs {
+		es = append(es, entry{hashV1([]byte(recName(symrecs[o:]))) % gsiBuckets, o})
+	}
+	sort.SliceStable(es, func(i, j int) bool { return es[i].bucket < es[j].bucket })
+	bitmap := make([]byte, (gsiBuckets/32+1)*4)
+	var recs, starts []byte
+	last := uint32(gsiBuckets)
+	for i, e := range es {
+		recs = append(recs, u32s(e.off+1, 1)...)
+		if e.bucket != last {
+			last = e.bucket
+			bitmap[e.bucket/8] |= 1 << (e.bucket % 8)
+			starts = append(starts, u32s(uint32(i)*gsiMemRecord)...)
+		}
+	}
+	return cat(u32s(gsiSignature, gsiVersion, uint32(len(recs)), uint32(len(bitmap)+len(starts))), recs, bitmap, starts)
+}
+
+// recName is the name of a public symbol record.
+func recName(b []byte) string {
+	d := decoder{b: b[4:]}
+	d.bytes(10)
+	return d.strz()
+}
+
+func (p parts) build() []byte {
+	feature := p.feature
+	if feature == 0 {
+		feature = featVC140
+	}
+	names := cat(z("/names"))
+	info := cat(u32s(infoVC70, 1, 7), make([]byte, 16), u32s(uint32(len(names))), names, u32s(1, 1, 1, 1, 0, 0, 9), u32s(0, feature))
+	addr := append([]uint32(nil), p.publics...)
+	place := func(o uint32) uint64 {
+		d := decoder{b: p.symrecs[o+8:]}
+		off := d.u32()
+		return segOff(d.u16(), off)
+	}
+	sort.SliceStable(addr, func(i, j int) bool { return place(addr[i]) < place(addr[j]) })
+	pub := p.rawPublics
+	if pub == nil {
+		hash := gsiBytes(p.symrecs, p.publics)
+		pub = cat(u32s(uint32(len(hash)), uint32(len(addr)*4), 0, 0, 0, 0, 0), hash, u32s(addr...))
+	}
+	modSyms := cat(u32s(4), p.module)
+	contrib := cat(u16s(1, 0), u32s(0, 0x1000, 0x60000020), u16s(0, 0), u32s(0, 0))
+	mod := cat(u32s(0), contrib, u16s(0, 8), u32s(uint32(len(modSyms)), 0, uint32(len(p.c13))), u16s(1, 0), u32s(0, 0, 0), z("a.obj"), z("a.lib"))
+	for len(mod)%4 != 0 {
+		mod = append(mod, 0)
+	}
+	contribs := cat(u32s(contribV60), contrib)
+	files := cat(u16s(1, 1, 0, 1), u32s(0), z("a.c"))
+	dbg := u16s(noStream, noStream, noStream, noStream, noStream, 10, noStream, noStream, noStream, noStream, noStream)
+	dbi := cat(u32s(0xffffffff, 19990903, 3), u16s(6, 0, 5, 0, 7, 0),
+		u32s(uint32(len(mod)), uint32(len(contribs)), 0, uint32(len(files)), 0, 0, uint32(len(dbg)), 0), u16s(0, 0x8664), u32s(0),
+		mod, contribs, files, dbg)
+	sections := cat([]byte(".text\x00\x00\x00"), u32s(0x2000, 0x1000, 0x2000), make([]byte, 16), u32s(0x60000020))
+	nameStream := cat(u32s(namesSignature, 1, uint32(len(p.names))), p.names)
+	return writeMSF([][]byte{
+		{},
+		info, typeStreamBytes(p.tpi, p.tpiEnd), dbi, typeStreamBytes(p.ipi, 0),
+		pub, gsiBytes(p.symrecs, p.globals), p.symrecs, cat(modSyms, p.c13), nameStream, sections,
+	})
+}
