@@ -177,7 +177,7 @@ func (m *Machine) finishData() {
 	k.Write(m.sym("KdpDataBlockEncoded"), []byte{0})
 	k.U64(m.sym("KiWaitNever"), 0)
 	k.U64(m.sym("KiWaitAlways"), 0)
-	k.link(m.sym("ExpSystemResourcesList"))
+	k.link(m.sym("ExpSystemResourcesList"), m.resources...)
 	k.obj("_MI_SYSTEM_INFORMATION", m.sym("MiState")).set("Hardware.InvalidPteMask", m.opts.InvalidPteMask).
 		set("Hardware.PhysicalAddressBits", 46).set("Hardware.NodeMask", 0)
 	k.U64(m.sym("KiBugCheckData"), uint64(m.opts.BugCheck))

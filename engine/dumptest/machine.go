@@ -95,6 +95,7 @@ type Machine struct {
 	sessions  map[uint32]uint64
 	shared    map[string][]uint64 // frames of image pages that processes share
 	userBases map[string]uint64
+	resources []uint64
 	cookie    uint64
 	root      uint64 // the object directory "\"
 

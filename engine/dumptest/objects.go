@@ -234,3 +234,16 @@ func (t *handleTable) finish() {
 	o.set("NextHandleNeedingPool", uint64(len(pages))*0x400)
 	o.set("FreeLists.HandleCount", uint64(len(t.entries)))
 }
+
+// NewResource makes an _ERESOURCE that one thread owns and another wants.
+func (m *Machine) NewResource(owner, waiter *Thread) uint64 {
+	va := m.alloc(SizeOf("_ERESOURCE"))
+	o := m.Kernel.obj("_ERESOURCE", va).set("ActiveCount", 1).set("Flag", 0x80).set("ActiveEntries", 1)
+	o.set("OwnerEntry.OwnerThread", owner.va).set("OwnerEntry.OwnerCount", 1)
+	o.set("ContentionCount", 3).set("NumberOfExclusiveWaiters", 1)
+	if len(waiter.truth.Objects) > 0 {
+		o.set("ExclusiveWaiters", waiter.truth.Objects[0])
+	}
+	m.resources = append(m.resources, va)
+	return va
+}

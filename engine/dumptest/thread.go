@@ -132,15 +132,20 @@ func (t *Thread) init() {
 	t.o.set("Tcb.IdealProcessor", uint64(t.opt.TID)/4%uint64(m.opts.Processors))
 	t.o.set("CreateTime.QuadPart", t.p.created()+uint64(len(t.p.threads))*12_500_000)
 	t.o.set("ThreadIoPriority", 2).set("ThreadPagePriority", 5).set("ThreadInserted", 1)
+	t.truth = TruthThread{TID: t.opt.TID, ETHREAD: t.va}
 	if t.opt.Name != "" {
-		s := m.allocPaged(SizeOf("_UNICODE_STRING"))
-		str := k.obj("_UNICODE_STRING", s)
-		text := m.allocPaged(2*len(t.opt.Name) + 2)
-		n := uint64(k.UTF16(text, t.opt.Name))
-		str.set("Length", n).set("MaximumLength", n).set("Buffer", text)
-		t.o.set("ThreadName", s)
+		t.describe(t.opt.Name)
 	}
-	t.truth = TruthThread{TID: t.opt.TID, ETHREAD: t.va, Name: t.opt.Name}
+}
+
+// describe gives the thread a description, as SetThreadDescription does.
+func (t *Thread) describe(name string) {
+	m := t.p.m
+	s := m.allocPaged(SizeOf("_UNICODE_STRING") + 2*len(name))
+	n := uint64(m.Kernel.UTF16(s+uint64(SizeOf("_UNICODE_STRING")), name))
+	m.Kernel.obj("_UNICODE_STRING", s).set("Length", n).set("MaximumLength", n).set("Buffer", s+uint64(SizeOf("_UNICODE_STRING")))
+	t.o.set("ThreadName", s)
+	t.truth.Name = name
 }
 
 func (t *Thread) initialStack() uint64 { return t.kernelTop - 0x30 - xsaveArea }
