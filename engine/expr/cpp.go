@@ -14,9 +14,7 @@ type cpp struct {
 	c      *Cursor
 	tok    token
 	behind int // end of the token before tok
-	depth  int
-	macros int // nesting of macros: their operands may hang on a null pointer
-	unread int // nesting of operands that are not evaluated: sizeof, the branch not taken
+	nesting
 
 	// pending is an operand that was read to see whether it is a type.
 	pending *Value
@@ -52,8 +50,8 @@ func evaluateCpp(env Env, c *Cursor) (uint64, error) {
 }
 
 // cppInside evaluates what stands in an @@c++( … ) and moves behind its bracket.
-func cppInside(env Env, c *Cursor, depth int) (Value, error) {
-	p := &cpp{env: env, c: c, depth: depth}
+func cppInside(env Env, c *Cursor, in nesting) (Value, error) {
+	p := &cpp{env: env, c: c, nesting: in}
 	return p.inside()
 }
 
@@ -507,14 +505,13 @@ func (p *cpp) otherEvaluator() (Value, error) {
 	}
 	return p.nested(func() (Value, error) {
 		if kind == CppKind {
-			inner := &cpp{env: p.env, c: p.c, depth: p.depth, macros: p.macros, unread: p.unread}
-			v, err := inner.inside()
+			v, err := cppInside(p.env, p.c, p.nesting)
 			if err == nil {
 				p.advance()
 			}
 			return v, err
 		}
-		m := &masm{env: p.env, c: p.c, noun: "Numeric expression", depth: p.depth}
+		m := &masm{env: p.env, c: p.c, noun: "Numeric expression", nesting: p.nesting}
 		n, err := m.nested(m.expr)
 		if err == nil {
 			err = m.expect(')')

@@ -39,10 +39,8 @@ func (p *cpp) macro() (Value, error) {
 	for i, o := range operands {
 		args[i] = o
 	}
-	inner := &cpp{
-		env: p.env, c: NewCursor(fmt.Sprintf(m.text, args...)),
-		depth: p.depth, macros: p.macros + 1, unread: p.unread,
-	}
+	inner := &cpp{env: p.env, c: NewCursor(fmt.Sprintf(m.text, args...)), nesting: p.nesting}
+	inner.macros++
 	inner.advance()
 	v, err := inner.comma()
 	if err == nil && inner.tok.kind != tokEnd {

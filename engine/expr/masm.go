@@ -8,11 +8,19 @@ import (
 // masm is one evaluation. The levels of the grammar are methods, weakest
 // operator first; every level associates to the left.
 type masm struct {
-	env   Env
-	c     *Cursor
-	noun  string
-	last  int // start of the token read last: memory and operand errors quote from there
-	depth int
+	env  Env
+	c    *Cursor
+	noun string
+	last int // start of the token read last: memory and operand errors quote from there
+	nesting
+}
+
+// nesting is how deep an evaluation is inside of things. It goes along from
+// one evaluator to the other.
+type nesting struct {
+	depth  int // brackets and unary operators
+	macros int // C++ macros: their operands may hang on a null pointer
+	unread int // operands that are not evaluated: of sizeof, of the branch not taken
 }
 
 func evaluateMasm(env Env, c *Cursor, noun string) (uint64, error) {
@@ -90,7 +98,7 @@ func (m *masm) binary(operand func() (uint64, error), operator func() string, ap
 			break
 		}
 		var ok bool
-		if a, ok = apply(op, a, b); !ok {
+		if a, ok = apply(op, a, b); !ok && m.unread == 0 {
 			return 0, m.fail("Operand", m.last)
 		}
 	}
@@ -323,6 +331,9 @@ func (m *masm) characters() (uint64, error) {
 }
 
 func (m *masm) read(va uint64, size int) (uint64, error) {
+	if m.unread > 0 {
+		return 0, nil
+	}
 	v, err := readMemory(m.env, va, size)
 	if err != nil {
 		return 0, m.fail("Memory access", m.last)
@@ -331,6 +342,9 @@ func (m *masm) read(va uint64, size int) (uint64, error) {
 }
 
 func (m *masm) readPhysical(pa uint64, size int) (uint64, error) {
+	if m.unread > 0 {
+		return 0, nil
+	}
 	v, err := readPhysical(m.env, pa, size)
 	if err != nil {
 		return 0, m.fail("Memory access", m.last)

@@ -208,7 +208,7 @@ func (m *masm) otherEvaluator(start int) (uint64, error) {
 	}
 	var number uint64
 	_, err = m.nested(func() (uint64, error) {
-		v, err := cppInside(m.env, m.c, m.depth)
+		v, err := cppInside(m.env, m.c, m.nesting)
 		if err != nil {
 			return 0, err
 		}
