@@ -172,7 +172,7 @@ func (f *File) checkHeader() error {
 	f.typ = h.DumpType
 	if !f.typ.Known() {
 		// Third-party writers leave the type out; a full dump shows by its runs.
-		if (h.DumpType != 0 && h.DumpType != Filler32) || len(h.Runs) == 0 || h.pages() != h.NumberOfPages {
+		if (h.DumpType != 0 && h.DumpType != Filler32) || !f.looksFull() {
 			return &OpenError{Path: f.path, Reason: BadType, Msg: fmt.Sprintf(
 				"DumpType at offset 0xf98 is %d, which no version of Windows writes (1, 2, 4, 5, 6, 8, 9 and 10 exist): the header is damaged", uint32(h.DumpType))}
 		}
@@ -200,6 +200,13 @@ func (f *File) checkHeader() error {
 		}, "The header at offset 0x88 promises %d runs of physical memory; %d fit and are used.", h.NumberOfRuns, maxRuns)
 	}
 	return nil
+}
+
+// looksFull tells whether the runs are those of a full dump: their sum is what
+// the header or the file's size says.
+func (f *File) looksFull() bool {
+	n := f.Header.pages()
+	return n > 0 && (n == f.Header.NumberOfPages || pageEnd(HeaderSize, n) == uint64(len(f.data)))
 }
 
 // Layout holds what the record behind the header says, as the file has it. The

@@ -152,12 +152,14 @@ func (a *AddressSpace) askShared(va uint64, err error) bool {
 
 // Mapped yields the translation of every page between first and last, both
 // included, that is in memory: mapped, in transition or shared. Whether the
-// dump holds it is not looked at. Large pages are yielded whole, as one
+// dump holds it is not looked at, nor are pages found that only a VAD knows of. Large pages are yielded whole, as one
 // translation of their first byte at or after first. Regions without page
 // tables cost nothing. The walk ends early only with the context, whose error
 // comes last.
 func (a *AddressSpace) Mapped(ctx context.Context, first, last uint64) iter.Seq2[Translation, error] {
 	return func(yield func(Translation, error) bool) {
+		tables := a.tables
+		tables.Resolve = nil
 		first &^= PageSize - 1
 		for n := 1; ; n++ {
 			if n%1024 == 0 && ctx.Err() != nil {
@@ -166,7 +168,7 @@ func (a *AddressSpace) Mapped(ctx context.Context, first, last uint64) iter.Seq2
 			}
 			var t Translation
 			span := uint64(PageSize)
-			err := a.tr.Translate(&a.tables, first, &t, false)
+			err := a.tr.Translate(&tables, first, &t, false)
 			if err == nil {
 				span = max(span, t.PageSize)
 				if !yield(t, nil) {

@@ -141,3 +141,22 @@ func TestBlocks(t *testing.T) {
 		}
 	}
 }
+
+func TestReadBytes(t *testing.T) {
+	a := memory.NewAddressSpace(numbered(5000), identity{}, 0, nil)
+	for _, n := range []int{0, 1, 4096, 1<<20 + 5, 3<<20 + 1} {
+		b, err := memory.ReadBytes(a, 0x1003, n)
+		if err != nil || len(b) != n || n > 4096 && b[n-1] != byte((0x1003+n-1)>>12>>(8*((0x1003+n-1)%2))) {
+			t.Errorf("%d bytes: %d, %v", n, len(b), err)
+		}
+	}
+	if b, err := memory.ReadBytes(a, 0, 1<<40); err == nil || len(b) != 5000<<12 {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if v, err := memory.ReadUint(a, 0x2fff, 2); err != nil || v != 0x300 {
+		t.Errorf("across pages: %#x, %v", v, err)
+	}
+	if v, err := memory.ReadUint(a, 0x3ffc, 4); err != nil || v != 0x30003 {
+		t.Errorf("at the end of a page: %#x, %v", v, err)
+	}
+}

@@ -135,7 +135,7 @@ func (p *Paging) Translate(m *memory.Tables, va uint64, t *memory.Translation, t
 			if err != nil {
 				return err
 			}
-			if level == 0 {
+			if t.State != 0 { // this was the page
 				return nil
 			}
 			t.Flags |= memory.TransitionTop
@@ -167,6 +167,7 @@ type walk struct {
 	t     *memory.Translation
 	trace bool
 	span  uint64 // bytes of address space that the current entry covers
+	proto uint64 // prototype PTE that the VADs know
 }
 
 // rights narrows the rights by those of a valid entry.
@@ -231,9 +232,10 @@ func (w *walk) invalid(level int, entry uint64) (table uint64, err error) {
 	o := &w.p.o
 	name := levels[level]
 	switch {
-	case entry == 0 && level == 0 && w.m.Resolve != nil:
-		return 0, w.byVAD(entry)
 	case entry == 0:
+		if w.resolve() {
+			return 0, w.resolved()
+		}
 		return 0, w.fail(memory.NotValid, name, 0)
 	case entry&bitPrototype != 0:
 		if level != 0 {
@@ -241,7 +243,10 @@ func (w *walk) invalid(level int, entry uint64) (table uint64, err error) {
 		}
 		proto := ProtoAddress(o, entry)
 		if proto == protoVAD {
-			return 0, w.byVAD(entry)
+			if w.resolve() {
+				return 0, w.resolved()
+			}
+			return 0, w.fail(memory.Prototype, name, entry)
 		}
 		return 0, w.prototype(proto)
 	case entry&bitTransition != 0:
@@ -287,19 +292,21 @@ func (w *walk) software(name string, entry uint64) *memory.ReadError {
 
 const protoName = "prototype PTE"
 
-// byVAD asks the resolver for the prototype PTE of an address.
-func (w *walk) byVAD(entry uint64) error {
-	if w.m.Resolve != nil {
-		if proto, ok := w.m.Resolve(w.t.VA); ok {
-			w.t.Flags |= memory.ByVAD
-			return w.prototype(proto)
-		}
+// resolve asks the VADs for the prototype PTE of the address, which it keeps.
+// What they say holds for one page only.
+func (w *walk) resolve() bool {
+	if w.m.Resolve == nil {
+		return false
 	}
-	kind := memory.Prototype
-	if entry == 0 {
-		kind = memory.NotValid
-	}
-	return w.fail(kind, levels[0], entry)
+	w.span = memory.PageSize
+	var ok bool
+	w.proto, ok = w.m.Resolve(w.t.VA)
+	return ok
+}
+
+func (w *walk) resolved() error {
+	w.t.Flags |= memory.ByVAD
+	return w.prototype(w.proto)
 }
 
 // prototype follows the prototype PTE at a virtual address of the kernel.

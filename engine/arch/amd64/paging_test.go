@@ -307,3 +307,26 @@ func FuzzTranslate(f *testing.F) {
 		}
 	})
 }
+
+// TestTranslateResolver: a file that was mapped and never touched may have no
+// page table at all.
+func TestTranslateResolver(t *testing.T) {
+	const proto = uint64(0xffffa584_2f4c1a60)
+	for level := range 4 {
+		r := ram{}
+		tables(r, user, level, 0)
+		r.put(0x50000|proto&0xfff, 0x88000|bitValid)
+		kernel := memory.NewBlocks([]memory.Block{{VA: proto, Data: r[0x50][proto&0xfff:]}})
+		a := memory.NewAddressSpace(r, NewPaging(PagingOptions{}), dtb, kernel).WithResolver(func(va uint64) (uint64, bool) {
+			return proto, va == user
+		})
+		tr, err := a.Translate(user)
+		if err != nil || tr.PFN() != 0x88 || tr.Flags&memory.ByVAD == 0 {
+			t.Errorf("level %d: %+v, %v", level, tr, err)
+		}
+		var e *memory.ReadError
+		if _, err = a.Translate(user + 1); !errors.As(err, &e) || e.Kind != memory.NotValid || e.Span != memory.PageSize {
+			t.Errorf("level %d: %+v", level, e)
+		}
+	}
+}
