@@ -20,9 +20,7 @@ type RangeSpec struct {
 	Default  uint64 // elements when neither end nor length is given
 	// MaxUnlimited is the most bytes L? may ask for; 0 for no limit.
 	MaxUnlimited uint64
-	// NoDefault leaves an address with nothing behind it without a length
-	// check: Given is false.
-	Noun string // what is missing when there is no address; "" for "Address expression"
+	Noun         string // what is missing when there is no address; "" for "Address expression"
 }
 
 // ReadRange reads an address range: "a", "a b" with an inclusive end, "a L n",
