@@ -55,8 +55,11 @@ func (d *decoder) dispScale(f *form) int {
 	if d.enc != evex {
 		return 0
 	}
-	if d.evexB && f.bcast != 0 {
+	switch {
+	case d.evexB && f.bcast != 0:
 		return int(f.bcast)
+	case f.scale != 0:
+		return int(f.scale)
 	}
 	for i := range f.args {
 		switch a := &f.args[i]; a.place {
@@ -256,11 +259,11 @@ func (d *decoder) immediate(inst *Inst, f *form, a *argSpec) bool {
 		return imm(uint64(a.num), 8)
 	case placeJump:
 		n := 1
-		if a.size == 'z' {
+		switch {
+		case a.size == 'v', a.size == 'z' && d.mode != Mode64:
 			n = min(osz/8, 4)
-			if d.mode == Mode64 {
-				n = 4
-			}
+		case a.size == 'z':
+			n = 4 // 66 cuts the target, not the distance
 		}
 		return inst.add(Arg{Kind: ArgTarget, Imm: uint64(d.int(n))})
 	case placeFar:

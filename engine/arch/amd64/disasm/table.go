@@ -32,6 +32,8 @@ import (
 // OPERANDS are letters for the place and the size, after the manuals' opcode
 // tables: operandKinds and sizes in this file. A dot and a letter give the
 // size word of memory when it differs from the register's.
+// FLAGS: formFlags and flows; b16 b32 b64 the element of a broadcast, s1 s2 what
+// an EVEX displacement byte counts when that is not the size of the operand.
 //
 //go:embed base.ops
 var baseOps string
@@ -94,6 +96,7 @@ type form struct {
 	immLen uint8 // bytes of a following immediate that must be immVal
 	immVal uint16
 	bcast  uint8 // bytes of a broadcast element, 0 when there is none
+	scale  uint8 // of an EVEX displacement byte, 0: the size of the memory operand
 }
 
 // A place is where an operand is encoded.
@@ -302,6 +305,8 @@ func readLine(m *opMap, line string) error {
 			if f.flow == Call || f.flow == Jump || f.flow == Branch {
 				f.flags |= flagBnd
 			}
+		case flag == "s1" || flag == "s2":
+			f.scale = flag[1] - '0'
 		case flag[0] == 'b':
 			bits, err := strconv.Atoi(flag[1:])
 			if err != nil {
