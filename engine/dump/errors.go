@@ -97,6 +97,7 @@ const (
 	Processors                             // NumberProcessors is impossible
 	NoDirectoryBase                        // DirectoryTableBase is 0
 	SpaceExceeded                          // pages lie behind RequiredDumpSpace
+	NoHeader                               // an image without a Windows header
 	TriagePart                             // a part of a triage dump is missing or cut
 )
 

@@ -1,11 +1,14 @@
 // Package dump reads 64-bit Windows kernel crash dumps and serves the physical
 // pages they hold: full, summary, bitmap, range and triage dumps (DumpType 1,
-// 2, 4, 5, 6, 8, 9 and 0xa), plain or packed with zip or zstd.
+// 2, 4, 5, 6, 8, 9 and 0xa), plain or packed with zip or zstd. It also reads
+// user minidumps (OpenUser), and images of 64-bit Windows' memory without a
+// Windows header: ELF cores and raw ones.
 //
 // DUMP_HEADER64 is a public type of the kernel's symbol file. The records
 // behind it (bitmap, range, triage) are not documented: their offsets come
 // from dumps that Windows and its debugger wrote, and from what the debugger
-// does with bytes changed in them.
+// does with bytes changed in them. User minidumps follow the public minidump
+// types, ELF cores the ELF specification and QEMU's note of registers.
 //
 // A dump is hostile input: every count and offset is bounded before it is
 // used. What a damaged dump still holds can be read, and Warnings says what is

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 
 	"github.com/edsrzf/mmap-go"
 
@@ -31,6 +30,17 @@ func Open(ctx context.Context, path string, opt Options) (*File, error) {
 	src, err := openSource(ctx, path, opt)
 	if err != nil {
 		return nil, err
+	}
+	if src.format == formatELFCore || src.format == formatOther && len(src.data)%memory.PageSize == 0 {
+		f, err := openImage(path, src)
+		if err != nil {
+			src.close()
+			if src.unpacked != "" { // no dump after all
+				os.Remove(src.unpacked)
+			}
+			return nil, err
+		}
+		return f, nil
 	}
 	if src.format != formatKernel64 {
 		e := refuse(path, src.format)
@@ -153,12 +163,7 @@ func newFile(path string, src *source) (*File, error) {
 			"the header announces a %v dump, but %v: the file is damaged, copy or write it again", f.typ, err)}
 	}
 	if f.present == nil {
-		f.present = sync.OnceValue(func() (n uint64) {
-			for r := range f.Runs() {
-				n += r.PageCount
-			}
-			return n
-		})
+		f.present = f.countPages()
 	}
 	return f, nil
 }

@@ -67,7 +67,7 @@ func unpack(ctx context.Context, named string, src *source, opt Options) (string
 		return "", packedError(ctx, named, err)
 	}
 	switch f := sniff(head); f {
-	case formatKernel64, formatUser:
+	case formatKernel64, formatUser, formatELFCore, formatOther:
 	case formatZip, formatZstd:
 		return "", &OpenError{Path: named, Reason: Archive, Msg: "the dump in it is packed a second time: unpack it once and open the result"}
 	default:

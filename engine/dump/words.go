@@ -17,8 +17,10 @@ const (
 	RangeFull    Type = 0xa // .dump /f
 )
 
+type words struct{ loading, short, analysis string }
+
 // typeWords are the debugger's words for a type.
-var typeWords = map[Type]struct{ loading, short, analysis string }{
+var typeWords = map[Type]words{
 	Full: {
 		"Kernel Complete Dump File: Full address space is available",
 		"64-bit Full kernel dump", "Kernel Full Dump Analysis",
@@ -52,6 +54,9 @@ var typeWords = map[Type]struct{ loading, short, analysis string }{
 		"Kernel Complete Dump File: Full address space is available",
 		"64-bit Kernel range dump", "Range Dump Analysis",
 	},
+	// WinDbg does not open these: the words are ours.
+	ELFCoreImage: {"ELF core of a virtual machine: Full address space is available", "64-bit ELF core", "ELF Core Analysis"},
+	RawImage:     {"Raw memory image: Full address space is available", "64-bit raw memory image", "Raw Image Analysis"},
 }
 
 // LoadingLine is the line under "Loading Dump File".
@@ -83,8 +88,11 @@ func (t Type) String() string {
 	case RangeFull:
 		return "full (range)"
 	}
+	if w, ok := typeWords[t]; ok {
+		return w.short
+	}
 	return fmt.Sprintf("type %d", uint32(t))
 }
 
-// Known tells whether the type exists.
-func (t Type) Known() bool { _, ok := typeWords[t]; return ok }
+// Known tells whether the type exists in files.
+func (t Type) Known() bool { _, ok := typeWords[t]; return ok && t <= RangeFull }
