@@ -3,6 +3,8 @@ package disasm
 import (
 	"context"
 	"slices"
+
+	"kdap/engine/arch/flow"
 )
 
 // A Block is a run of instructions that is entered only at its first one.
@@ -42,77 +44,48 @@ func Analyze(ctx context.Context, mode Mode, fetch Fetch, start uint64, opt Flow
 	if limit <= 0 {
 		limit = defaultMaxInstructions
 	}
-	fn := &Function{Start: start}
 	items := map[uint64]Item{}
-	leaders := map[uint64]bool{start: true}
-	work := []uint64{start}
-	for len(work) > 0 {
-		va := work[len(work)-1]
-		work = work[:len(work)-1]
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	res, err := flow.Analyze(ctx, start, limit, func(va uint64) flow.Step {
+		it := At(mode, fetch, va)
+		if it.State != Decoded {
+			return flow.Step{}
 		}
-		for more := true; more; {
-			if _, seen := items[va]; seen {
-				break
-			}
-			if len(items) >= limit {
-				fn.Incomplete = true
-				work = nil
-				break
-			}
-			it := At(mode, fetch, va)
-			if it.State != Decoded {
-				fn.Incomplete = true
-				break
-			}
-			items[va] = it
-			var targets []uint64
-			targets, more = fn.leave(&it, &opt)
-			for _, t := range targets {
-				leaders[t] = true
-				work = append(work, t)
-			}
-			va = it.Next()
-			if it.Inst.Flow == Branch && !opt.MergeBranches {
-				leaders[va] = true
-			}
-		}
-	}
-	fn.Count = len(items)
-	fn.Blocks = blocks(items, leaders)
-	slices.SortFunc(fn.Indirect, func(a, b Item) int {
-		switch {
-		case a.Addr < b.Addr:
-			return -1
-		case a.Addr > b.Addr:
-			return 1
-		}
-		return 0
+		items[va] = it
+		return it.step(&opt)
 	})
+	if err != nil {
+		return nil, err
+	}
+	fn := &Function{Start: start, Incomplete: res.Incomplete, Count: res.Count}
+	for _, addrs := range res.Blocks {
+		b := Block{Items: make([]Item, len(addrs))}
+		for i, va := range addrs {
+			b.Items[i] = items[va]
+			if it := items[va]; it.Inst.Flow == Jump && len(it.step(&opt).Targets) == 0 {
+				fn.Indirect = append(fn.Indirect, it)
+			}
+		}
+		fn.Blocks = append(fn.Blocks, b)
+	}
 	return fn, nil
 }
 
-// leave returns where an instruction leads to besides the next one, and
-// whether the next one is reached.
-func (fn *Function) leave(it *Item, opt *FlowOptions) (targets []uint64, next bool) {
+// step tells flow analysis what the instruction does.
+func (it *Item) step(opt *FlowOptions) flow.Step {
 	inst := &it.Inst
-	switch inst.Flow {
-	case Return:
-		return nil, false
-	case Jump, Branch:
-		if t, ok := inst.Target(it.Addr); ok {
-			return []uint64{t}, inst.Flow == Branch
-		}
-		if slot, ok := inst.Slot(it.Addr); ok && opt.Follow != nil {
-			if t, ok := opt.Follow(slot); ok {
-				return []uint64{t}, false
-			}
-		}
-		fn.Indirect = append(fn.Indirect, *it)
-		return nil, false
+	s := flow.Step{OK: true, Size: it.Step, Next: inst.Flow != Return && inst.Flow != Jump}
+	if inst.Flow != Jump && inst.Flow != Branch {
+		return s
 	}
-	return nil, true
+	s.Leader = inst.Flow == Branch && !opt.MergeBranches
+	if t, ok := inst.Target(it.Addr); ok {
+		s.Targets = []uint64{t}
+	} else if slot, ok := inst.Slot(it.Addr); ok && opt.Follow != nil {
+		if t, ok := opt.Follow(slot); ok {
+			s.Targets = []uint64{t}
+		}
+	}
+	return s
 }
 
 // Slot returns the address of the pointer that a call or jump through memory
@@ -130,39 +103,11 @@ func (i *Inst) Slot(addr uint64) (uint64, bool) {
 	return 0, false
 }
 
-// blocks cuts the instructions into blocks.
-func blocks(items map[uint64]Item, leaders map[uint64]bool) []Block {
-	addrs := make([]uint64, 0, len(items))
-	for va := range items {
-		addrs = append(addrs, va)
-	}
-	slices.Sort(addrs)
-	var out []Block
-	var end uint64 // where the current block would go on
-	for _, va := range addrs {
-		it := items[va]
-		if len(out) == 0 || va != end || leaders[va] {
-			out = append(out, Block{})
-		}
-		b := &out[len(out)-1]
-		b.Items = append(b.Items, it)
-		end = it.Next()
-		if it.Inst.Flow == Jump || it.Inst.Flow == Return {
-			end = va // nothing goes on behind it
-		}
-	}
-	return out
-}
-
 // Calls returns the call instructions of the function, by address.
 func (fn *Function) Calls() []Item {
 	var out []Item
 	for i := range fn.Blocks {
-		for _, it := range fn.Blocks[i].Items {
-			if it.Inst.Flow == Call {
-				out = append(out, it)
-			}
-		}
+		out = append(out, slices.DeleteFunc(slices.Clone(fn.Blocks[i].Items), func(it Item) bool { return it.Inst.Flow != Call })...)
 	}
 	return out
 }

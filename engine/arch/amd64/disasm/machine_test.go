@@ -1,6 +1,7 @@
 package disasm
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -316,4 +317,59 @@ func TestRecordedSymbols(t *testing.T) {
 	if rows < 60 {
 		t.Errorf("only %d rows", rows)
 	}
+}
+
+// TestRecordedListings checks every line of code in the listings of the lab
+// dump: nt, ntdll, the user programs. Names come from the record.
+func TestRecordedListings(t *testing.T) {
+	named := regexp.MustCompile("([^\\s,\\[\\]({]+!?[^,\\[\\](]*?(?: <PERF> \\([^)]*\\))?) \\(([0-9a-f]{8})`([0-9a-f]{8})\\)")
+	code := regexp.MustCompile("(?m)^(?: *[0-9]* )?([0-9a-f]{8})`([0-9a-f]{8}) ((?:[0-9a-f]{2})+) +[a-z].*$")
+	rows := 0
+	for _, name := range []string{"lab/disasm-u.txt", "lab/disasm-uf.txt", "triage_x64/disasm.txt", "minidump_calc/disasm.txt"} {
+		text, err := os.ReadFile(shared(t, "reference", "windbg") + "/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _, _ = bytes.Cut(text, []byte("<<< .effmach x86")) // 32-bit from there on
+		names := map[uint64]string{}
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			addr, _ := strconv.ParseUint(m[2]+m[3], 16, 64)
+			word := m[1]
+			for _, before := range []string{"offset ", "ptr ", "call to "} {
+				if _, after, ok := strings.Cut(word, before); ok {
+					word = after
+				}
+			}
+			if i := strings.LastIndex(word, "  "); i >= 0 {
+				word = strings.TrimSpace(word[i:])
+			}
+			names[addr] = word
+		}
+		o := Options{Symbol: func(addr uint64) (string, bool) {
+			s, ok := names[addr]
+			return s, ok
+		}}
+		for _, m := range code.FindAllStringSubmatch(string(text), -1) {
+			addr, _ := strconv.ParseUint(m[1]+m[2], 16, 64)
+			var b []byte
+			fmt.Sscanf(m[3], "%x", &b)
+			want := m[0][strings.Index(m[0], m[1]+"`"):]
+			for _, behind := range []string{"  Branch", " ds:", " ss:"} {
+				want, _, _ = strings.Cut(want, behind)
+			}
+			inst, err := Decode(Mode64, b)
+			if err != nil {
+				t.Errorf("%s: %s: %v", name, want, err)
+				continue
+			}
+			rows++
+			if got := Line(addr, b, &inst, o); got != strings.TrimSpace(want) {
+				t.Errorf("%s:\ngot  %s\nwant %s", name, got, want)
+			}
+		}
+	}
+	if rows < 700 {
+		t.Errorf("only %d lines of code", rows)
+	}
+	t.Logf("%d lines of code", rows)
 }

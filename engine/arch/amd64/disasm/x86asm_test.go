@@ -7,7 +7,7 @@ import (
 )
 
 // TestSecondOpinion compares lengths with golang.org/x/arch/x86/x86asm over
-// every opcode of the one-byte and 0f maps with every ModRM byte, where x86asm
+// every opcode of the one-byte and 0f maps with every kind of ModRM byte, where x86asm
 // decodes the whole. What it refuses, and the prefixes that it splits off as
 // instructions of their own, say nothing.
 func TestSecondOpinion(t *testing.T) {
@@ -16,6 +16,9 @@ func TestSecondOpinion(t *testing.T) {
 		for _, prefix := range []string{"", "\x66", "\x48", "\xf2", "\xf3", "\x67"} {
 			for _, opmap := range []string{"", "\x0f"} {
 				for i := range 1 << 16 {
+					if rm := i & 7; rm != 0 && rm != 4 && rm != 5 {
+						continue // these differ only in the register
+					}
 					code := []byte(prefix + opmap)
 					code = append(code, byte(i>>8), byte(i), 0x25, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x08)
 					ours, err := Decode(mode, code)
