@@ -105,3 +105,5 @@ func (s *Session) specialRegister(name string) (uint64, bool) {
 	}
 	return 0, false
 }
+
+func le32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }

@@ -69,6 +69,9 @@ func (s *Session) setRegisters(regs *amd64.Context) {
 	s.scope.frame = frameScope{}
 }
 
+// setProcess makes p the process context; registers and frame stay.
+func (s *Session) setProcess(p windows.Process) { s.scope.process = p }
+
 // space is the memory that commands read: the process context's.
 func (s *Session) space() memory.Space {
 	if s.scope.process.Addr() == 0 {

@@ -9,7 +9,10 @@ import (
 // family. They are functions because commands run commands: variables would
 // depend on each other in a circle.
 func families() [][]*Command {
-	return [][]*Command{}
+	return [][]*Command{
+		contextCommands(),
+		stackCommands(),
+	}
 }
 
 // vocabulary finds commands by their names.

@@ -25,9 +25,12 @@ type Frame struct {
 	Index  int
 	SP, IP uint64
 	Return uint64 // IP of the next frame, 0 for the last
-	Kind   FrameKind
-	Rule   amd64.Rule // how the caller was found
-	Module *Module    // that holds IP, or nil
+	// CallerSP is the SP of the next frame; it is known for the last one too,
+	// where the walk came to its natural end. 0 when the step failed.
+	CallerSP uint64
+	Kind     FrameKind
+	Rule     amd64.Rule // how the caller was found
+	Module   *Module    // that holds IP, or nil
 
 	// Trap is the address of the _KTRAP_FRAME of a TrapFrame.
 	Trap uint64
@@ -101,7 +104,7 @@ func (s *System) Walk(ctx context.Context, w Walk) Stack {
 			st.Ended = err
 			return st
 		}
-		f.Return = next.RIP
+		f.Return, f.CallerSP = next.RIP, next.SP()
 		st.Frames = append(st.Frames, f)
 		if next.RIP == 0 {
 			return st

@@ -1,0 +1,192 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"kdap/engine/arch/amd64"
+	"kdap/engine/expr"
+	"kdap/engine/format"
+	"kdap/engine/memory"
+	"kdap/engine/windows"
+)
+
+// printStack walks and prints a stack as the view says.
+func (s *Session) printStack(ctx context.Context, v stackView, regs *amd64.Context, count int) error {
+	s.printf("%s", v.header())
+	st := s.walk(ctx, regs, min(count, maxFrames))
+	space := s.space()
+	var previous uint64
+	for i, f := range st.Frames {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		// A row comes when the next frame is known, whose module's symbols are
+		// loaded by then.
+		if m := s.moduleSet(ctx).Find(f.Return); m != nil {
+			s.symbolsOf(ctx, m)
+		}
+		s.printFrame(ctx, v, space, s.scope.frame.base+i, f, i > 0, previous)
+		previous = f.SP
+	}
+	if st.Ended != nil {
+		s.notef("the walk ended: %v", st.Ended)
+	}
+	return ctx.Err()
+}
+
+func (v stackView) header() string {
+	var b strings.Builder
+	if v.numbers {
+		b.WriteString(" # ")
+	}
+	if v.memory {
+		b.WriteString("  Memory  ")
+	}
+	switch v.letter {
+	case 'c':
+	case 'b':
+		b.WriteString("RetAddr               : Args to Child" + strings.Repeat(" ", 59) + ": ")
+	case 'v':
+		b.WriteString("Child-SP          RetAddr               : Args to Child" + strings.Repeat(" ", 59) + ": ")
+	default:
+		b.WriteString("Child-SP          RetAddr               ")
+	}
+	return b.String() + "Call Site\n"
+}
+
+// printFrame prints one row. behind tells that a frame with stack pointer
+// previous came before it.
+func (s *Session) printFrame(ctx context.Context, v stackView, space memory.Space, n int, f windows.Frame, behind bool, previous uint64) {
+	var b strings.Builder
+	if v.numbers {
+		b.WriteString(frameNumber(n) + " ")
+	}
+	if v.memory {
+		size := ""
+		if behind && f.SP >= previous {
+			size = fmt.Sprintf("%x", uint32(f.SP-previous))
+		}
+		fmt.Fprintf(&b, "%9s ", size)
+	}
+	switch v.letter {
+	case 'c':
+		s.printf("%s%s\n", b.String(), s.callName(ctx, f))
+		return
+	case 'b':
+	default:
+		b.WriteString(format.Addr(f.SP) + " ")
+	}
+	b.WriteString(format.Addr(f.Return) + "     ")
+	if v.letter == 'b' || v.letter == 'v' {
+		b.WriteString(": ")
+		for i := range uint64(4) {
+			arg, err := memory.ReadUint(space, f.CallerSP+8*i, 8)
+			if err != nil || f.CallerSP == 0 {
+				arg = 0
+			}
+			b.WriteString(format.Addr(arg) + " ")
+		}
+		b.WriteString(": ")
+	}
+	b.WriteString(s.callSite(ctx, v, f))
+	if v.letter == 'v' && f.Kind == windows.TrapFrame {
+		b.WriteString(" (TrapFrame @ " + format.Addr(f.Trap) + ")")
+	}
+	if !v.noLines {
+		if p, ok := s.place(ctx, f.IP); ok {
+			b.WriteString(s.sourceSuffix(p))
+		}
+	}
+	s.printf("%s\n", b.String())
+}
+
+// callSite names the code of a frame, with its parameters where the view asks
+// for them.
+func (s *Session) callSite(ctx context.Context, v stackView, f windows.Frame) string {
+	if name := s.symbolText(ctx, f.IP); name != "" {
+		return name
+	}
+	return bareAddress(f.IP)
+}
+
+// bareAddress is how an address in no module is written where a name should be.
+func bareAddress(va uint64) string {
+	if va>>32 == 0 {
+		return fmt.Sprintf("0x%x", va)
+	}
+	return fmt.Sprintf("0x%08x`%08x", va>>32, uint32(va))
+}
+
+// callName names the code of a frame without an offset.
+func (s *Session) callName(ctx context.Context, f windows.Frame) string {
+	if p, ok := s.place(ctx, f.IP); ok {
+		if p.Outside {
+			return placeText(p, f.IP)
+		}
+		if p.Name == "" {
+			return p.Module.Name
+		}
+		return p.Module.Name + "!" + p.Name
+	}
+	name, _, _ := strings.Cut(s.symbolText(ctx, f.IP), "+")
+	if name == "" {
+		return "0x0"
+	}
+	return name
+}
+
+// rawStack is kd: the dwords of the stack from 16 bytes below the caller's
+// stack pointer.
+func (s *Session) rawStack(ctx context.Context, c *expr.Cursor) error {
+	count := s.settings.kframes
+	explicit := false
+	if !c.Done() {
+		if b := c.Rest()[0]; b < '0' || b > '9' {
+			return expr.Caret("Syntax error", c.Pos)
+		}
+		n, err := s.number(c)
+		if err != nil {
+			return err
+		}
+		explicit = true
+		if n > maxFrames {
+			s.printf("Requested number of stack frames (0x%x) is too large! The maximum number is 0x%x.\n", n, maxFrames)
+			return expr.Caret("Range error", c.Pos)
+		}
+		if n != 0 {
+			count = int(n)
+		}
+	}
+	regs, err := s.registers()
+	if err != nil {
+		return err
+	}
+	if !explicit && s.scope.set {
+		s.printf("  *** Stack trace for last set context - .thread/.cxr resets it\n")
+	}
+	st := s.walk(ctx, regs, 1)
+	if len(st.Frames) == 0 {
+		return ctx.Err()
+	}
+	const below = 0x10
+	at, space := st.Frames[0].CallerSP-below, s.space()
+	for range count {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		text := "????????"
+		var b [4]byte
+		if n, err := space.Read(at, b[:]); err == nil && n == len(b) {
+			v := le32(b[:])
+			text = fmt.Sprintf("%08x", v)
+			if name := s.symbolText(ctx, uint64(v)); name != "" {
+				text += " " + name
+			}
+		}
+		s.printf("%s  %s\n", format.Addr(at), text)
+		at += uint64(len(b))
+	}
+	return nil
+}
