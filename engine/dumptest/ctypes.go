@@ -25,7 +25,11 @@ func CxxTypes() string {
 		}
 	}
 	for i, n := range names {
-		if layouts[n].kind == kindEnum || strings.HasPrefix(n, "__anonymous_") {
+		if strings.HasPrefix(n, "__anonymous_") {
+			continue
+		}
+		if layouts[n].kind == kindEnum {
+			fmt.Fprintf(&b, "__attribute__((used)) static %s KeepType%d;\n", n, i)
 			continue
 		}
 		fmt.Fprintf(&b, "static_assert(sizeof(%s) == %d, \"%s\");\n", n, layouts[n].size, n)

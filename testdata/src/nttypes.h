@@ -4576,6 +4576,7 @@ static_assert(sizeof(_KPROCESSOR_STATE) == 1472, "_KPROCESSOR_STATE");
 static_assert(__builtin_offsetof(_KPROCESSOR_STATE, SpecialRegisters) == 0, "_KPROCESSOR_STATE");
 static_assert(__builtin_offsetof(_KPROCESSOR_STATE, ContextFrame) == 240, "_KPROCESSOR_STATE");
 __attribute__((used)) static _KPROCESSOR_STATE *KeepType38;
+__attribute__((used)) static _KPROCESS_STATE KeepType39;
 static_assert(sizeof(_KQUEUE) == 64, "_KQUEUE");
 static_assert(__builtin_offsetof(_KQUEUE, Header) == 0, "_KQUEUE");
 static_assert(__builtin_offsetof(_KQUEUE, EntryListHead) == 24, "_KQUEUE");
@@ -4695,6 +4696,7 @@ static_assert(__builtin_offsetof(_KTHREAD, WriteOperationCount) == 696, "_KTHREA
 static_assert(__builtin_offsetof(_KTHREAD, Affinity) == 704, "_KTHREAD");
 static_assert(__builtin_offsetof(_KTHREAD, EndPadding) == 712, "_KTHREAD");
 __attribute__((used)) static _KTHREAD *KeepType46;
+__attribute__((used)) static _KTHREAD_STATE KeepType47;
 static_assert(sizeof(_KTIMER) == 64, "_KTIMER");
 static_assert(__builtin_offsetof(_KTIMER, Header) == 0, "_KTIMER");
 static_assert(__builtin_offsetof(_KTIMER, DueTime) == 24, "_KTIMER");
@@ -4821,6 +4823,7 @@ static_assert(__builtin_offsetof(_KWAIT_BLOCK, BlockState) == 35, "_KWAIT_BLOCK"
 static_assert(__builtin_offsetof(_KWAIT_BLOCK, SpareLong) == 36, "_KWAIT_BLOCK");
 static_assert(__builtin_offsetof(_KWAIT_BLOCK, SparePtr) == 40, "_KWAIT_BLOCK");
 __attribute__((used)) static _KWAIT_BLOCK *KeepType51;
+__attribute__((used)) static _KWAIT_REASON KeepType52;
 static_assert(sizeof(_LARGE_INTEGER) == 8, "_LARGE_INTEGER");
 static_assert(__builtin_offsetof(_LARGE_INTEGER, LowPart) == 0, "_LARGE_INTEGER");
 static_assert(__builtin_offsetof(_LARGE_INTEGER, HighPart) == 4, "_LARGE_INTEGER");
@@ -4865,6 +4868,7 @@ static_assert(__builtin_offsetof(_LDR_DDAG_NODE, LoadCount) == 24, "_LDR_DDAG_NO
 static_assert(__builtin_offsetof(_LDR_DDAG_NODE, LoadWhileUnloadingCount) == 28, "_LDR_DDAG_NODE");
 static_assert(__builtin_offsetof(_LDR_DDAG_NODE, LowestLink) == 32, "_LDR_DDAG_NODE");
 __attribute__((used)) static _LDR_DDAG_NODE *KeepType55;
+__attribute__((used)) static _LDR_DLL_LOAD_REASON KeepType56;
 static_assert(sizeof(_LIST_ENTRY) == 16, "_LIST_ENTRY");
 static_assert(__builtin_offsetof(_LIST_ENTRY, Flink) == 0, "_LIST_ENTRY");
 static_assert(__builtin_offsetof(_LIST_ENTRY, Blink) == 8, "_LIST_ENTRY");
@@ -4962,6 +4966,7 @@ static_assert(__builtin_offsetof(_MM_SESSION_SPACE, ProcessList) == 8, "_MM_SESS
 static_assert(__builtin_offsetof(_MM_SESSION_SPACE, NonPagablePages) == 24, "_MM_SESSION_SPACE");
 static_assert(__builtin_offsetof(_MM_SESSION_SPACE, CommittedPages) == 32, "_MM_SESSION_SPACE");
 __attribute__((used)) static _MM_SESSION_SPACE *KeepType77;
+__attribute__((used)) static _MODE KeepType78;
 static_assert(sizeof(_NT_TIB) == 56, "_NT_TIB");
 static_assert(__builtin_offsetof(_NT_TIB, ExceptionList) == 0, "_NT_TIB");
 static_assert(__builtin_offsetof(_NT_TIB, StackBase) == 8, "_NT_TIB");
@@ -5189,6 +5194,7 @@ static_assert(__builtin_offsetof(_POOL_HEADER, ProcessBilled) == 8, "_POOL_HEADE
 static_assert(__builtin_offsetof(_POOL_HEADER, AllocatorBackTraceIndex) == 8, "_POOL_HEADER");
 static_assert(__builtin_offsetof(_POOL_HEADER, PoolTagHash) == 10, "_POOL_HEADER");
 __attribute__((used)) static _POOL_HEADER *KeepType95;
+__attribute__((used)) static _POOL_TYPE KeepType96;
 static_assert(sizeof(_PROCESSOR_NUMBER) == 4, "_PROCESSOR_NUMBER");
 static_assert(__builtin_offsetof(_PROCESSOR_NUMBER, Group) == 0, "_PROCESSOR_NUMBER");
 static_assert(__builtin_offsetof(_PROCESSOR_NUMBER, Number) == 2, "_PROCESSOR_NUMBER");
@@ -5294,6 +5300,7 @@ static_assert(__builtin_offsetof(_SUBSECTION, StartingSector) == 28, "_SUBSECTIO
 static_assert(__builtin_offsetof(_SUBSECTION, NumberOfFullSectors) == 32, "_SUBSECTION");
 static_assert(__builtin_offsetof(_SUBSECTION, UnusedPtes) == 36, "_SUBSECTION");
 __attribute__((used)) static _SUBSECTION *KeepType111;
+__attribute__((used)) static _SYSTEM_DLL_TYPE KeepType112;
 static_assert(sizeof(_TEB) == 6200, "_TEB");
 static_assert(__builtin_offsetof(_TEB, NtTib) == 0, "_TEB");
 static_assert(__builtin_offsetof(_TEB, EnvironmentPointer) == 56, "_TEB");
