@@ -288,10 +288,7 @@ func (c comparison) threads(t *testing.T) {
 				objects = append(objects, o.Object.String()+" "+o.Type)
 			}
 			for _, o := range w.Objects {
-				// The truth names an object 0 for waits by thread id, which have none.
-				if o.Object != "0x0" {
-					wantObjects = append(wantObjects, o.Object+" "+o.Type)
-				}
+				wantObjects = append(wantObjects, o.Object+" "+o.Type)
 			}
 			if !slices.Equal(objects, wantObjects) {
 				t.Errorf("%sobjects: got %v, want %v", what, objects, wantObjects)

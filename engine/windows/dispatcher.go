@@ -20,9 +20,15 @@ var dispatcherNames = map[uint64]string{
 	dispatcherThread: "Thread", 7: "Gate", 8: "NotificationTimer", 9: "SynchronizationTimer",
 }
 
-// WaitObject describes the dispatcher object at addr. What cannot be read stays zero.
+// WaitObject describes the dispatcher object at addr. What cannot be read stays
+// zero. Waits that are ended by thread id alone have no object: their wait block
+// names address 0, which debuggers show as a notification event (type 0).
 func (s *System) WaitObject(addr uint64) WaitObject {
 	w := WaitObject{Addr: addr, Type: "Unknown"}
+	if addr == 0 {
+		w.Type = dispatcherNames[0]
+		return w
+	}
 	kind, err := s.Struct("_DISPATCHER_HEADER", addr).Field("Type").Uint()
 	if err != nil {
 		return w

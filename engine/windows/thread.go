@@ -211,8 +211,8 @@ func (t Thread) WaitObjects() iter.Seq2[WaitObject, error] {
 		list := t.tcb("WaitBlockList")
 		for i := range min(count, maxWaitBlocks) {
 			addr, err := list.Index(int(i)).Field("Object").Uint()
-			if errors.Is(err, types.ErrNull) || err == nil && addr == 0 {
-				return
+			if errors.Is(err, types.ErrNull) {
+				return // no wait blocks at all
 			}
 			if err != nil {
 				yield(WaitObject{}, fmt.Errorf("wait block %d of thread %#x: %w", i, t.Addr(), err))
