@@ -40,7 +40,7 @@ export function launchConfig(dumpFile: string): Config {
 
 /** Says whether VS Code had no configuration to start: F5 without a launch.json. */
 export function isEmptyConfig(c: Partial<Config>): boolean {
-  return !c.type && !c.request && !c.name;
+  return !c.request; // the type may be there: picked from the list of debuggers
 }
 
 /** Says whether the dump to open is still to be asked for. */

@@ -35,6 +35,9 @@ export class Configurations implements vscode.DebugConfigurationProvider {
 
   /** The list under "Run and Debug → kdap…": the dumps of the folder. */
   static async dynamic(folder: vscode.WorkspaceFolder | undefined): Promise<Config[]> {
+    if (folder === undefined) {
+      return []; // asked once more for the user's settings: each folder has given its own
+    }
     return (await findDumps(folder)).map((uri) => launchConfig(uri.fsPath));
   }
 

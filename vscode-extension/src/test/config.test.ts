@@ -24,6 +24,7 @@ test("a configuration for one dump is named after its file", () => {
 
 test("when to ask for a dump", () => {
   assert.ok(isEmptyConfig({}));
+  assert.ok(isEmptyConfig({ type: "kdap" }));
   assert.ok(!isEmptyConfig(launch({})));
   assert.ok(needsDump(launch({})));
   assert.ok(needsDump(launch({ dumpFile: " " })));
