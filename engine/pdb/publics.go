@@ -121,7 +121,7 @@ func (f *File) initSymbols() {
 	}
 	d := ps.decoder("publics stream", 0, min(ps.len(), publicsHeaderLen))
 	hash, addrs := d.u32(), d.u32()
-	if d.err != nil || hash > ps.len()-publicsHeaderLen {
+	if d.err != nil || ps.len() < publicsHeaderLen || hash > ps.len()-publicsHeaderLen {
 		f.publics.init(ps, 0, 0)
 		f.publics.err = &FormatError{"publics stream", 0, fmt.Sprintf("hash of %d bytes in a stream of %d", hash, ps.len())}
 		return

@@ -64,7 +64,11 @@ func (f *File) udt(ti uint32) (udt, bool) {
 func (f *File) Types() iter.Seq[*types.Type] {
 	return func(yield func(*types.Type) bool) {
 		f.tpi.each(func(ti uint32, leaf uint16, _ []byte) bool {
-			return !isUDT(leaf) || yield(f.TypeByIndex(ti))
+			if !isUDT(leaf) {
+				return true
+			}
+			t := f.TypeByIndex(ti)
+			return t.Kind == types.Unknown || yield(t) // a record that is damaged
 		})
 	}
 }
