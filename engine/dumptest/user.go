@@ -13,8 +13,7 @@ type loadedModule struct {
 	name, path string
 }
 
-// Places in a process, by its seed: all in the lower half, none where another
-// process has the same.
+// Places in a process, by its seed, so that processes differ in them.
 func (p *Process) pebPlace() uint64   { return 0xa0_0000_0000 + p.place<<28 + 0x17000 }
 func (p *Process) stackPlace() uint64 { return 0xa0_0000_0000 + p.place<<28 + 0x8000000 }
 func (p *Process) heapPlace() uint64  { return 0x190_0000_0000 + p.place<<32 }
