@@ -10,6 +10,7 @@ import (
 // depend on each other in a circle.
 func families() [][]*Command {
 	return [][]*Command{
+		processCommands(),
 		contextCommands(),
 		stackCommands(),
 	}

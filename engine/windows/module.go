@@ -248,6 +248,16 @@ func (p Process) listUserModules(ctx context.Context) *ModuleSet {
 	return NewModuleSet(mods, errs...)
 }
 
+// LoaderModules returns the modules of the loader's list in load order, and
+// what was wrong with the list.
+func (p Process) LoaderModules(ctx context.Context) ([]*Module, []error) {
+	peb, err := p.PEB()
+	if err != nil || peb == 0 {
+		return nil, compact(err)
+	}
+	return p.ldrModules(ctx, peb)
+}
+
 func (p Process) ldrModules(ctx context.Context, peb uint64) (mods []*Module, errs []error) {
 	space, err := p.Space()
 	if err != nil {

@@ -49,7 +49,7 @@ func (p Process) Stats() ProcessStats {
 	e := p.obj
 	st.VadRoot = get(e.FirstField("VadRoot.Root", "VadRoot.BalancedRoot.RightChild"))
 	st.VadCount = maybe(e.FirstField("VadCount", "VadRoot.NumberGenericTableElements"))
-	st.CloneRoot = maybe(e.Field("CloneRoot"))
+	st.CloneRoot = maybe(e.FirstField("CloneRoot.Root", "CloneRoot"))
 	st.PrivatePages = get(e.Field("NumberOfPrivatePages"))
 	st.ModifiedPages = maybe(e.Field("ModifiedPageCount"))
 	st.LockedPages = maybe(e.Field("NumberOfLockedPages"))
