@@ -36,8 +36,14 @@ type Finder struct {
 	// LoadAnything takes a PDB of another build when there is no better one.
 	LoadAnything bool
 
+	Offline  bool           // servers are not asked
+	Fresh    bool           // ask servers again for what they did not have lately
+	Timeouts Timeouts       // of servers
+	Progress func(Progress) // of downloads; called often, from several goroutines
+
 	folders folders
 	http    servers
+	tables  tableCache
 }
 
 // Want names the symbols of one module, as its image's debug directory does.
@@ -87,6 +93,9 @@ func (f *Finder) Find(ctx context.Context, w Want) (Found, *Report, error) {
 		if ok {
 			return found, r, nil
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Found{}, r, err
 	}
 	if name != "" {
 		if found, ok := s.open(name); ok { // in the current folder
@@ -145,6 +154,8 @@ type search struct {
 	caches []string
 	accept func(path string) (Found, Outcome, string)
 	other  Found // the first file of another build
+
+	offline bool // servers are passed over without a word
 }
 
 func (s *search) storeKey() string {
@@ -171,7 +182,9 @@ func (s *search) element(e Element) (Found, bool) {
 		var found Found
 		var ok bool
 		if isURL(store) {
-			found, ok = s.download(store, nearer)
+			if !s.offline {
+				found, ok = s.download(store, nearer)
+			}
 		} else {
 			if found, ok = s.local(store, nearer); ok && e.Kind == Server {
 				found = s.keep(found, nearer)
@@ -279,6 +292,7 @@ type WantImage struct {
 	Name  string // file name; a path of the dumped machine is cut off
 	Stamp uint32 // TimeDateStamp
 	Size  uint32 // SizeOfImage
+	Local bool   // do not ask servers
 }
 
 func (w WantImage) String() string {
@@ -308,7 +322,7 @@ func (f *Finder) FindImage(ctx context.Context, w WantImage) (*pe.Image, string,
 	}
 	var im *pe.Image
 	s := &search{
-		Finder: f, ctx: ctx, r: r,
+		Finder: f, ctx: ctx, r: r, offline: w.Local,
 		key: fmt.Sprintf("%08X%x", w.Stamp, w.Size),
 		accept: func(path string) (Found, Outcome, string) {
 			file, err := pe.Open(path)
@@ -341,6 +355,9 @@ func (f *Finder) FindImage(ctx context.Context, w WantImage) (*pe.Image, string,
 				return im, found.File, r, nil
 			}
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, "", r, err
 	}
 	return nil, "", r, fmt.Errorf("%s: %w", r.Want, ErrNotFound)
 }

@@ -56,11 +56,3 @@ func rawCandidates(name string) []string {
 func isStringLiteral(raw string) bool {
 	return strings.HasPrefix(raw, "??_C@") && DisplayName(raw) == "`string'"
 }
-
-// matches compares a name as typed with one as shown.
-func matches(a, b string, fold bool) bool {
-	if fold {
-		return strings.EqualFold(a, b)
-	}
-	return a == b
-}

@@ -117,6 +117,7 @@ type Table struct {
 	b        backend
 	pdb      *pdb.File
 	types    types.Source
+	near     nearCache
 	decNames func() map[string][]string
 }
 
@@ -144,7 +145,10 @@ func NewTable(f Found, sections func() []Section, opts Options) *Table {
 		if f.PDB.HasPrivate() {
 			t.Rank = PrivatePDB
 		}
-		t.b = &pdbTable{f.PDB, opts, t.Rank == PrivatePDB && opts&PublicsOnly == 0}
+		t.b = &pdbTable{
+			f: f.PDB, opts: opts, privates: t.Rank == PrivatePDB && opts&PublicsOnly == 0,
+			sections: sync.OnceValue(func() []Section { return sectionsOf(f.PDB) }),
+		}
 		return t.init()
 	case f.ISF != nil:
 		return newISFTable(f.ISF, f.File, sections, opts)
@@ -214,11 +218,49 @@ func (t *Table) Nearest(rva uint32) (Symbol, uint64, bool) {
 	if t.b == nil {
 		return Symbol{}, 0, false
 	}
-	if s, ok := t.b.nearest(rva); ok {
-		return s, uint64(rva - s.RVA), true
+	if n, ok := t.near.get(rva); ok {
+		return n.sym, n.disp, n.ok
 	}
-	s, ok := t.b.outside(rva)
-	return s, Outside, ok
+	n := near{ok: true}
+	if n.sym, n.ok = t.b.nearest(rva); n.ok {
+		n.disp = uint64(rva - n.sym.RVA)
+	} else {
+		n.sym, n.ok = t.b.outside(rva)
+		n.disp = Outside
+	}
+	t.near.put(rva, n)
+	return n.sym, n.disp, n.ok
+}
+
+// near is an answer of Nearest; stacks ask for the same addresses many times.
+type near struct {
+	sym  Symbol
+	disp uint64
+	ok   bool
+}
+
+// maxNear bounds the answers that are kept.
+const maxNear = 8192
+
+type nearCache struct {
+	mu sync.RWMutex
+	m  map[uint32]near
+}
+
+func (c *nearCache) get(rva uint32) (near, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	n, ok := c.m[rva]
+	return n, ok
+}
+
+func (c *nearCache) put(rva uint32, n near) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m == nil || len(c.m) >= maxNear {
+		c.m = map[uint32]near{}
+	}
+	c.m[rva] = n
 }
 
 // Next returns the first symbol above an address.

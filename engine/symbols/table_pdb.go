@@ -14,6 +14,7 @@ type pdbTable struct {
 	f        *pdb.File
 	opts     Options
 	privates bool // the file has private symbols, and they are wanted
+	sections func() []Section
 }
 
 func (t *pdbTable) public(s pdb.Symbol) Symbol {
@@ -80,30 +81,30 @@ func (t *pdbTable) next(rva uint32) (Symbol, bool) {
 	return t.pick(pub, havePub, priv, havePriv, false)
 }
 
-func (t *pdbTable) outside(rva uint32) (Symbol, bool) {
-	secs := t.f.Sections()
-	sections := make([]Section, len(secs))
+func (t *pdbTable) outside(rva uint32) (Symbol, bool) { return outside(t, t.sections(), rva) }
+
+// sectionsOf returns the sections that a PDB names, by address.
+func sectionsOf(f *pdb.File) []Section {
+	secs := f.Sections()
+	out := make([]Section, len(secs))
 	for i, s := range secs {
-		sections[i] = Section{RVA: s.RVA, Size: max(s.VirtualSize, s.RawSize)}
+		out[i] = Section{RVA: s.RVA, Size: max(s.VirtualSize, s.RawSize)}
 	}
-	return outside(t, sections, rva)
+	return sortSections(out)
 }
 
 // outside returns the last symbol of the nearest section below that has any,
-// else the first symbol of the image.
+// else the first symbol of the image. The sections are sorted.
 func outside(t backend, sections []Section, rva uint32) (Symbol, bool) {
-	best, found := Symbol{}, false
-	for _, s := range sections {
+	for i := len(sections) - 1; i >= 0; i-- {
+		s := sections[i]
 		if s.Size == 0 || s.RVA > rva {
 			continue
 		}
 		last := min(uint64(rva), uint64(s.RVA)+uint64(s.Size)-1)
-		if sym, ok := t.nearest(uint32(last)); ok && (!found || sym.RVA >= best.RVA) {
-			best, found = sym, true
+		if sym, ok := t.nearest(uint32(last)); ok {
+			return sym, true
 		}
-	}
-	if found {
-		return best, true
 	}
 	return t.next(0)
 }
