@@ -1,9 +1,19 @@
 package pdb
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
+
+	"github.com/ulikunitz/xz"
+
+	"kdap/internal/truth"
 )
 
 func globOne(t testing.TB, pattern string) string {
@@ -59,4 +69,144 @@ func TestLocalsAsRecorded(t *testing.T) {
 		}
 	}
 	diff(t, "variable", got, want)
+}
+
+// record reads a record of WinDbg's output: blocks by command, in order.
+func record(t *testing.T, name string) (blocks [][]string) {
+	t.Helper()
+	fd, err := os.Open(truth.Path(t, "reference", "windbg", "lab", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fd.Close()
+	var r io.Reader = fd
+	if strings.HasSuffix(name, ".xz") {
+		if r, err = xz.NewReader(fd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sc := bufio.NewScanner(r)
+	for sc.Scan() {
+		switch line := sc.Text(); {
+		case strings.HasPrefix(line, "<<< "):
+			blocks = append(blocks, []string{line[4:]})
+		case line == ">>>" || len(blocks) == 0:
+		default:
+			blocks[len(blocks)-1] = append(blocks[len(blocks)-1], line)
+		}
+	}
+	return blocks
+}
+
+// recordedBase is where the kernel and PotionShop lie in the lab dump.
+const (
+	recordedKernel = 0xfffff80451a00000
+	recordedShop   = 0x7ff6336c0000
+)
+
+func recordedRVA(s string, base uint64) uint32 {
+	v, _ := strconv.ParseUint(strings.ReplaceAll(s, "`", ""), 16, 64)
+	return uint32(v - base)
+}
+
+var rowX = regexp.MustCompile("^([0-9a-f]{8}`[0-9a-f]{8}) \\w+!(.*)$")
+
+// TestPublicsOrderAsRecorded compares the order of the publics with "x nt!*".
+func TestPublicsOrderAsRecorded(t *testing.T) {
+	f := openTest(t, kernelPath(t))
+	var want, got []string
+	shown := map[uint32]bool{}
+	for _, line := range record(t, "x-all.txt.xz")[0] {
+		if m := rowX.FindStringSubmatch(line); m != nil {
+			want = append(want, fmt.Sprintf("%#x", recordedRVA(m[1], recordedKernel)))
+			shown[recordedRVA(m[1], recordedKernel)] = true
+		}
+	}
+	for s := range f.Publics() {
+		// WinDbg leaves string literals without a scope out.
+		if strings.HasPrefix(s.Name, "??_C@") && (!shown[s.RVA] || !strings.HasSuffix(strings.TrimSuffix(s.Name, "@"), "@") && strings.HasSuffix(s.Name, "?$AA@")) {
+			continue
+		}
+		got = append(got, fmt.Sprintf("%#x", s.RVA))
+	}
+	diff(t, "public", got, want)
+}
+
+// TestGlobalsOrderAsRecorded compares the order of data and functions with
+// "x PotionShop!*", which lists them before the publics.
+func TestGlobalsOrderAsRecorded(t *testing.T) {
+	f := openTest(t, globOne(t, "PotionShop.pdb/*/PotionShop.pdb"))
+	var data, funcs, want []string
+	for s := range f.Globals() {
+		switch s.Kind {
+		case SGData32, SLData32:
+			data = append(data, fmt.Sprintf("%#x %s", s.RVA, s.Name))
+		case SProcRef, SLProcRef:
+			p, _ := f.Resolve(s)
+			funcs = append(funcs, fmt.Sprintf("%#x %s", p.RVA, p.Name))
+		}
+	}
+	got := append(data, funcs...)
+	for _, b := range record(t, "x-user.txt") {
+		if b[0] != "x PotionShop!*" {
+			continue
+		}
+		for _, line := range b[1:] {
+			if m := rowX.FindStringSubmatch(line); m != nil && len(want) < len(got) {
+				name, _, _ := strings.Cut(m[2], " ")
+				want = append(want, fmt.Sprintf("%#x %s", recordedRVA(m[1], recordedShop), name))
+			}
+		}
+		break
+	}
+	diff(t, "global", got, want)
+}
+
+var rowLn = regexp.MustCompile("^\\(([0-9a-f`]+)\\)   nt!(\\S+?)(?:\\+0x([0-9a-f`]+))?   (?:\\|  \\(([0-9a-f`]+)\\)   nt!(\\S+))?$")
+
+// TestNearestAsRecorded compares the nearest and next symbols and the names at
+// an address with "ln".
+func TestNearestAsRecorded(t *testing.T) {
+	f := openTest(t, kernelPath(t))
+	cut := func(s string) string { return strings.TrimPrefix(s, "_") }
+	n := 0
+	for _, b := range append(record(t, "ln-aliases.txt"), record(t, "ln.txt")...) {
+		var exact []string
+		var m []string
+		for _, line := range b[1:] {
+			if r := rowLn.FindStringSubmatch(line); r != nil {
+				m = r
+			} else if strings.HasPrefix(line, "    nt!") {
+				name, _, _ := strings.Cut(line[7:], " ")
+				exact = append(exact, name)
+			}
+		}
+		if m == nil || strings.Contains(m[2]+m[5], "::") || strings.Contains(b[0], ";") {
+			continue
+		}
+		n++
+		rva := recordedRVA(m[1], recordedKernel)
+		off := recordedRVA(m[3], 0)
+		near, ok := f.NearestPublic(rva + off)
+		if off == 0xffffffff {
+			near, ok = f.NearestPublicAnywhere(rva)
+		}
+		if !ok || near.RVA != rva || cut(near.Name) != m[2] {
+			t.Errorf("%s: nearest is %v, %v, want %s", b[0], near, ok, m[2])
+		}
+		next, ok := f.NextPublic(rva)
+		if ok != (m[5] != "") || ok && (next.RVA != recordedRVA(m[4], recordedKernel) || cut(next.Name) != m[5]) {
+			t.Errorf("%s: next is %v, %v, want %q", b[0], next, ok, m[5])
+		}
+		var at []string
+		for _, s := range f.PublicsAt(rva) {
+			at = append(at, cut(s.Name))
+		}
+		if len(exact) > 0 && !strings.Contains(strings.Join(exact, " "), "::") {
+			diff(t, b[0], at, exact)
+		}
+	}
+	if n < 30 {
+		t.Errorf("only %d answers compared", n)
+	}
 }
