@@ -1,7 +1,7 @@
 // Package arm64 decodes ARM64 instructions and prints them as WinDbg does.
 //
-// golang.org/x/arch/arm64/arm64asm decodes and finds the preferred aliases; the
-// text is ours, after what WinDbg's engine printed on a dump of an ARM machine.
+// golang.org/x/arch/arm64/arm64asm decodes and finds the preferred aliases, but
+// for the few that it lacks (extra.go); the text is ours, after what WinDbg's engine printed on a dump of an ARM machine.
 // How it writes instructions that are not in that record was concluded from
 // those that are.
 //
@@ -51,6 +51,9 @@ type Inst struct {
 
 // Decode decodes one word. When it is no instruction, the Inst has no mnemonic.
 func Decode(word uint32) (Inst, error) {
+	if i, ok := extra(word); ok {
+		return i, nil
+	}
 	i := Inst{Word: word}
 	var b [4]byte
 	binary.LittleEndian.PutUint32(b[:], word)

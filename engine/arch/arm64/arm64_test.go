@@ -70,6 +70,41 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
+// TestExtra holds words that llvm-mc assembled from these texts.
+func TestExtra(t *testing.T) {
+	for word, want := range map[uint32]string{
+		0xd503237f: "pacibsp",
+		0xd50323ff: "autibsp",
+		0xd503201f: "nop",
+		0xd503245f: "bti c",
+		0xd503203f: "yield",
+		0xd65f0fff: "retab",
+		0xd71f0909: "braa x8,x9",
+		0xd63f091f: "blraaz x8",
+		0xd61f0a3f: "braaz x17",
+		0xd73f0c7f: "blrab x3,sp",
+		0xb8e80149: "ldaddal w8,w9,[x10]",
+		0xf82803e9: "ldadd x8,x9,[sp]",
+		0xb821005f: "stadd w1,[x2]",
+		0xf861005f: "staddl x1,[x2]",
+		0xf8e08041: "swpal x0,x1,[x2]",
+		0x38208041: "swpb w0,w1,[x2]",
+		0x78a310a4: "ldclrah w3,w4,[x5]",
+		0xf82360bf: "stumax x3,[x5]",
+		0xb8bfc041: "ldapr w1,[x2]",
+		0x88a17c62: "cas w1,w2,[x3]",
+		0xc8e1fc62: "casal x1,x2,[x3]",
+		0x08e17fe2: "casab w1,w2,[sp]",
+		0xf8bd303e: "ldseta fp,lr,[x1]",
+	} {
+		inst, err := Decode(word)
+		m, ops := inst.Text(0, &Options{})
+		if got := strings.TrimSpace(m + " " + ops); err != nil || got != want {
+			t.Errorf("%08x: %q (%v), want %q", word, got, err, want)
+		}
+	}
+}
+
 func TestAnalyze(t *testing.T) {
 	// cbz x0, +8; ret; bl .; ret
 	code := []uint32{0xb4000040, 0xd65f03c0, 0x94000000, 0xd65f03c0}
