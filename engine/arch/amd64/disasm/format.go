@@ -167,7 +167,7 @@ func (i *Inst) writeMem(b *strings.Builder, addr uint64, m *Mem, o *Options) {
 		i.writeAbsolute(b, abs, m, o)
 		return
 	}
-	if s, ok := o.symbol(uint64(m.Disp)); ok && m.disp32 {
+	if s, ok := o.symbol(i.wide(uint64(m.Disp))); ok && m.disp32 {
 		b.WriteString(s + "[")
 		writeRegs(b, m)
 		b.WriteByte(']')
@@ -203,6 +203,14 @@ func (i *Inst) writeAbsolute(b *strings.Builder, abs uint64, m *Mem, o *Options)
 		b.WriteString(Hex(abs))
 	}
 	b.WriteByte(']')
+}
+
+// wide cuts an address to what code of the instruction's mode can reach.
+func (i *Inst) wide(at uint64) uint64 {
+	if i.Mode != Mode64 {
+		at &= 1<<32 - 1
+	}
+	return at
 }
 
 func writeRegs(b *strings.Builder, m *Mem) {
