@@ -4,10 +4,10 @@
 // The decoder is driven by tables of our own (the .ops files): the encodings
 // are those of the Intel and AMD manuals, the spelling and the treatment of
 // what the manuals leave undefined were measured with WinDbg's engine.
-// golang.org/x/arch/x86/x86asm was tried first. It refuses or misreads
-// instructions that Windows kernels hold (stac, rdsspq, incsspq, clwb) and has
-// no form for much of what must be printed, so it serves the tests as a second
-// opinion on lengths instead of decoding here.
+// golang.org/x/arch/x86/x86asm refuses or misreads instructions that Windows
+// kernels hold (stac, rdsspq, incsspq, clwb) and has no form for much of what
+// must be printed, so it does not decode here: it serves the tests as a second
+// opinion on lengths.
 //
 // Nothing here panics on bytes, and everything ends: an instruction is at most
 // 15 bytes long, and the searches are bounded. All functions are safe for
