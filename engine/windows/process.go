@@ -13,15 +13,17 @@ import (
 
 // How a process was found.
 const (
-	SourceList = "list" // nt!PsActiveProcessHead
-	SourceCid  = "cid"  // nt!PspCidTable
-	SourceIdle = "idle" // owner of the processors' idle threads; it is in no list
+	SourceList   = "list"   // nt!PsActiveProcessHead
+	SourceCid    = "cid"    // nt!PspCidTable
+	SourceIdle   = "idle"   // owner of the processors' idle threads; it is in no list
+	SourceTriage = "triage" // the one process that a triage dump saves
 )
 
 // A Process is a view over one _EPROCESS. It holds no copies: its methods read
 // the dump and say so when they cannot.
 type Process struct {
 	sys    *System
+	addr   uint64
 	obj    types.Object
 	source string
 }
@@ -29,7 +31,7 @@ type Process struct {
 // Process returns the view over the _EPROCESS at addr, which need not be one:
 // IsProcess tells.
 func (s *System) Process(addr uint64) Process {
-	return Process{sys: s, obj: s.Struct("_EPROCESS", addr), source: SourceList}
+	return Process{sys: s, addr: addr, obj: s.Struct("_EPROCESS", addr), source: SourceList}
 }
 
 // IsProcess reports whether the object looks like a process: its dispatcher
@@ -44,7 +46,7 @@ func (p Process) IsProcess() bool {
 }
 
 // Addr returns the address of the _EPROCESS.
-func (p Process) Addr() uint64 { return p.obj.Addr() }
+func (p Process) Addr() uint64 { return p.addr }
 
 // Object returns the _EPROCESS itself.
 func (p Process) Object() types.Object { return p.obj }
@@ -185,8 +187,14 @@ func (p Process) WOW64() (bool, error) {
 // that breaks ends with an error after the good part.
 func (p Process) Threads(ctx context.Context) iter.Seq2[Thread, error] {
 	return func(yield func(Thread, error) bool) {
-		if p.source == SourceIdle {
+		switch p.source {
+		case SourceIdle:
 			p.idleThreads(ctx, yield)
+			return
+		case SourceTriage:
+			if addr := p.sys.triage().Addresses().Thread; addr != 0 {
+				yield(p.sys.Thread(addr), nil)
+			}
 			return
 		}
 		t, err := p.sys.Type("_ETHREAD")
@@ -202,7 +210,7 @@ func (p Process) Threads(ctx context.Context) iter.Seq2[Thread, error] {
 				yield(Thread{}, fmt.Errorf("threads of process %#x: %w", p.Addr(), err))
 				return
 			}
-			if !yield(Thread{sys: p.sys, obj: obj}, nil) {
+			if !yield(Thread{sys: p.sys, addr: obj.Addr(), obj: obj}, nil) {
 				return
 			}
 		}
@@ -231,6 +239,14 @@ func (p Process) idleThreads(ctx context.Context, yield func(Thread, error) bool
 // its good part, then its error, then what the table still has.
 func (s *System) Processes(ctx context.Context) iter.Seq2[Process, error] {
 	return func(yield func(Process, error) bool) {
+		if t := s.triage(); t != nil {
+			if addr := t.Addresses().Process; addr != 0 {
+				p := s.Process(addr)
+				p.source = SourceTriage
+				yield(p, nil)
+			}
+			return
+		}
 		seen := map[uint64]bool{}
 		for p, err := range s.ActiveProcesses(ctx) {
 			if err == nil {
@@ -272,7 +288,7 @@ func (s *System) ActiveProcesses(ctx context.Context) iter.Seq2[Process, error] 
 				yield(Process{}, fmt.Errorf("active processes: %w", err))
 				return
 			}
-			if !yield(Process{sys: s, obj: obj, source: SourceList}, nil) {
+			if !yield(Process{sys: s, addr: obj.Addr(), obj: obj, source: SourceList}, nil) {
 				return
 			}
 		}
@@ -285,7 +301,7 @@ func (s *System) IdleProcess() (Process, error) {
 	if err != nil {
 		return Process{}, err
 	}
-	return Process{sys: s, obj: s.Struct("_EPROCESS", addr), source: SourceIdle}, nil
+	return Process{sys: s, addr: addr, obj: s.Struct("_EPROCESS", addr), source: SourceIdle}, nil
 }
 
 func (s *System) activeProcessHead() (types.Object, error) {

@@ -37,8 +37,30 @@ type Frame struct {
 	// Missing is why unwind data that should be there could not be used, so
 	// that the frame was left as a function without a frame of its own.
 	Missing error
-	// Regs are the registers in this frame: those a walk can restore.
-	Regs amd64.Context
+
+	// A walk changes the general registers with every frame, the others
+	// seldom, so frames share those.
+	general [16]uint64
+	unknown uint16
+	rest    *amd64.Context
+}
+
+// Context returns the registers in this frame, as far as a walk can restore
+// them.
+func (f *Frame) Context() *amd64.Context {
+	c := *f.rest
+	c.GPR, c.Unknown, c.RIP = f.general, f.unknown, f.IP
+	return &c
+}
+
+// keep remembers the frame's registers, sharing with an earlier frame what is
+// the same there.
+func (f *Frame) keep(regs, earlier *amd64.Context) {
+	f.general, f.unknown, f.rest = regs.GPR, regs.Unknown, earlier
+	if earlier == nil || regs.XMM != earlier.XMM || regs.MXCSR != earlier.MXCSR {
+		c := *regs
+		f.rest = &c
+	}
 }
 
 // A Stack is a walked stack.
@@ -71,12 +93,15 @@ func (s *System) Walk(ctx context.Context, w Walk) Stack {
 	var st Stack
 	traps := s.TrapFrameLayout()
 	regs := *w.Regs
+	var rest *amd64.Context
 	for i := range limit {
 		if err := ctx.Err(); err != nil {
 			st.Ended = err
 			return st
 		}
-		f := Frame{Index: i, SP: regs.SP(), IP: regs.RIP, Module: w.Modules.Find(regs.RIP), Regs: regs}
+		f := Frame{Index: i, SP: regs.SP(), IP: regs.RIP, Module: w.Modules.Find(regs.RIP)}
+		f.keep(&regs, rest)
+		rest = f.rest
 		f.Kind = KernelFrame
 		if f.IP < userEnd {
 			f.Kind = UserFrame
@@ -144,7 +169,7 @@ func (s *System) TrapFrameLayout() amd64.FrameLayout { return s.layout(amd64.Def
 // a running thread, else those its switch frame saved, the rest being zero.
 func (t Thread) Registers(ctx context.Context) (*amd64.Context, error) {
 	if c, ok := t.runningOn(ctx); ok {
-		return c.Context()
+		return t.sys.CrashRegisters(c.number)
 	}
 	sp, err := t.KernelStack()
 	if err != nil {

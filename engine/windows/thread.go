@@ -12,13 +12,14 @@ import (
 
 // A Thread is a view over one _ETHREAD.
 type Thread struct {
-	sys *System
-	obj types.Object
+	sys  *System
+	addr uint64
+	obj  types.Object
 }
 
 // Thread returns the view over the _ETHREAD at addr; IsThread tells whether it is one.
 func (s *System) Thread(addr uint64) Thread {
-	return Thread{sys: s, obj: s.Struct("_ETHREAD", addr)}
+	return Thread{sys: s, addr: addr, obj: s.Struct("_ETHREAD", addr)}
 }
 
 // Thread states, _KTHREAD_STATE of the kernel's public types.
@@ -46,7 +47,7 @@ func (t Thread) DispatcherType() (uint64, error) {
 func (t Thread) tcb(path string) types.Object { return t.obj.Field("Tcb").Field(path) }
 
 // Addr returns the address of the _ETHREAD.
-func (t Thread) Addr() uint64 { return t.obj.Addr() }
+func (t Thread) Addr() uint64 { return t.addr }
 
 // Object returns the _ETHREAD itself.
 func (t Thread) Object() types.Object { return t.obj }
