@@ -34,6 +34,9 @@ type Options struct {
 	// Shadow gives each process a second, user-mode page table root.
 	Shadow bool
 
+	// Scatter spreads pages over all of memory.
+	Scatter bool
+
 	BugCheck   uint32 // default 0xE2
 	Parameters [4]uint64
 	Computer   string
@@ -119,7 +122,7 @@ func NewMachine(o Options) *Machine {
 		o.Computer = "HARBOUR7"
 	}
 	m := &Machine{
-		opts: o, phys: newPhysical(o.Runs),
+		opts: o, phys: newPhysical(o.Runs, o.Scatter),
 		pool: poolBase, paged: pagedBase, stacks: stackBase, drivers: driverBase,
 		byModule: map[string]mapping{}, types: map[string]uint64{}, typeIndex: map[string]uint64{},
 		sessions: map[uint32]uint64{}, shared: map[string][]uint64{}, userBases: map[string]uint64{},

@@ -15,23 +15,29 @@ type physical struct {
 	pages map[uint64]*page
 	gone  map[uint64]bool // frames that the dump shall not hold
 
-	next  uint64 // steps through all frames in a scattered order
+	next  uint64
 	total uint64
-	step  uint64
+	step  uint64 // 0: neighbours in time are neighbours in memory
 	taken map[uint64]bool
 }
 
-func newPhysical(runs []Run) *physical {
+// window is how far from each other the allocator spreads pages that are
+// taken one after another, so that virtual neighbours are no neighbours in the
+// file; yet what was made first lies first, as on a machine that booted.
+const window = 64
+
+func newPhysical(runs []Run, scatter bool) *physical {
 	p := &physical{runs: runs, pages: map[uint64]*page{}, gone: map[uint64]bool{}, taken: map[uint64]bool{}}
 	for _, r := range runs {
 		p.total += r.Count
 	}
-	// An odd step near the golden ratio visits frames far apart, so that
-	// neighbours in virtual memory are not neighbours in the file. It must
-	// share no factor with the count to visit all of them.
-	p.step = p.total*5/8 | 1
-	for gcd(p.step, p.total) != 1 {
-		p.step += 2
+	if scatter {
+		// An odd step near the golden ratio visits frames far apart. It must
+		// share no factor with the count to visit all of them.
+		p.step = p.total*5/8 | 1
+		for gcd(p.step, p.total) != 1 {
+			p.step += 2
+		}
 	}
 	return p
 }
@@ -56,9 +62,17 @@ func (p *physical) frame(n uint64) uint64 {
 
 // alloc takes a free frame.
 func (p *physical) alloc() uint64 {
-	for range p.total {
-		p.next = (p.next + p.step) % p.total
-		f := p.frame(p.next)
+	for range p.total + window {
+		n := p.next
+		if p.step != 0 {
+			p.next = (p.next + p.step) % p.total
+		} else {
+			p.next = (p.next + 1) % roundUp(p.total, window)
+			if n = n/window*window + (n*37+11)%window; n >= p.total {
+				continue
+			}
+		}
+		f := p.frame(n)
 		if !p.taken[f] {
 			p.taken[f] = true
 			return f

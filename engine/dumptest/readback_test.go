@@ -206,3 +206,61 @@ func readEnvs(t *testing.T, target *engine.Target, truth *dumptest.Truth) {
 		compare(t, fmt.Sprintf("environment of %d", p.PID), strings.Join(got[uint64(p.PID)], "\n"), strings.Join(p.Env, "\n"))
 	}
 }
+
+// TestReadBackKernelOnly reads the formats without user pages: all that lies
+// in kernel memory is there, and the stacks go as far as the system call.
+func TestReadBackKernelOnly(t *testing.T) {
+	for _, f := range []dumptest.Format{dumptest.Summary, dumptest.KernelBitmap, dumptest.KernelRange} {
+		t.Run(fmt.Sprint(f), func(t *testing.T) {
+			d := dumptest.Small()
+			target := open(t, d, f, dumptest.PDBs)
+			stacks := map[uint64]list.Stack{}
+			for s := range list.Stacks(t.Context(), target.System, list.Filter{}) {
+				stacks[uint64(s.ETHREAD)] = s
+			}
+			for _, p := range d.Truth().Processes {
+				for _, th := range p.Threads {
+					kernel := th.Stack
+					for i, f := range kernel {
+						if f.Kind == "user" {
+							kernel = kernel[:i]
+							break
+						}
+					}
+					got := stacks[th.ETHREAD]
+					if len(got.Frames) > len(kernel) {
+						got.Frames = got.Frames[:len(kernel)]
+					}
+					if len(kernel) < len(th.Stack) {
+						got.Ended = "" // it may well say that user memory is missing
+					}
+					readStack(t, fmt.Sprintf("thread %d ", th.TID), got, kernel, true)
+				}
+			}
+		})
+	}
+}
+
+func TestReadBackTriage(t *testing.T) {
+	d := dumptest.Small()
+	target, truth := open(t, d, dumptest.Triage, dumptest.PDBs|dumptest.Images), d.Truth()
+	s := list.NewSystem(t.Context(), target.System)
+	compare(t, "bug check", uint32(s.BugCheck.Code)&0x0fffffff, truth.BugCheck)
+	var found bool
+	for got := range list.Stacks(t.Context(), target.System, list.Filter{}) {
+		if uint64(got.ETHREAD) == truth.CPUs[0].Current {
+			found = true
+			readStack(t, "crash ", got, truth.Crash, true)
+		}
+	}
+	if !found {
+		t.Error("the crashing thread is not listed")
+	}
+	drivers := 0
+	for m := range list.Modules(t.Context(), target.System, list.Filter{}) {
+		if m.PID == nil && !m.Unloaded {
+			drivers++
+		}
+	}
+	compare(t, "drivers", drivers, len(truth.Drivers))
+}

@@ -10,7 +10,7 @@ import (
 // what is not zero.
 func Sparse(processes, threads int) *Dump {
 	m := NewMachine(Options{
-		Runs: []Run{{1, 0x9e}, {0x100, 0xbfd00}, {0x100000, 0x340262}}, Processors: 8, Computer: "WIDEBAY1",
+		Runs: []Run{{1, 0x9e}, {0x100, 0xbfd00}, {0x100000, 0x340262}}, Processors: 8, Computer: "WIDEBAY1", Scatter: true,
 	})
 	m.AddDriver("keypad.sys")
 	for i := range 160 {
