@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs every fuzz target for the given time. A target that fails leaves its
+# input under testdata/fuzz, where it stays as a test.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+time="${1:-2s}"
+grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do
+  # One build a package: the test binary runs its targets one after the other.
+  bin="$(mktemp -d)/fuzz.test"
+  go test -c -o "$bin" "$dir"
+  grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$dir"/*_test.go | sed 's/^func //' | while read -r target; do
+    printf '%s %s: ' "$dir" "$target"
+    (cd "$dir" && "$bin" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$time" -test.fuzzminimizetime 5x \
+      -test.fuzzcachedir "${XDG_CACHE_HOME:-$HOME/.cache}/kdap-fuzz" </dev/null >"$bin.log" 2>&1) || { cat "$bin.log"; exit 1; }
+    tail -n 1 "$bin.log"
+  done
+  rm -rf "$(dirname "$bin")"
+done
