@@ -38,6 +38,9 @@ for name in quillpress ferry; do
   cc $name.c "$obj/$name.obj"
   link /out:$name.exe /pdb:$name.pdb /pdbaltpath:$name.pdb /subsystem:console $name.obj kernel32.lib ntdll.lib
 done
+cc corner.c "$obj/corner.obj"
+clang-16 -target x86_64-pc-windows-msvc -c corner_asm.S -o "$obj/corner_asm.obj"
+link /out:corner.exe /pdb:corner.pdb /pdbaltpath:corner.pdb /subsystem:console corner.obj corner_asm.obj kernel32.lib ntdll.lib
 for f in "$obj"/*.exe "$obj"/*.dll "$obj"/*.sys "$obj"/*.pdb; do cp "$f" "$out/"; done
 
 # The writer takes positions of functions and data from these lists.

@@ -60,6 +60,7 @@ func TestReadBack(t *testing.T) {
 		{"small_active", dumptest.Small(), dumptest.ActiveBitmap, dumptest.PDBs},
 		{"small_ranges", dumptest.Small(), dumptest.ActiveRange, dumptest.PDBs},
 		{"small_complete", dumptest.Small(), dumptest.CompleteRange, dumptest.PDBs},
+		{"corners", dumptest.Corners(), dumptest.Full, dumptest.PDBs},
 		{"demo", dumptest.Demo(), dumptest.Full, dumptest.PDBs | dumptest.Images},
 	}
 	for _, tt := range tests {

@@ -74,6 +74,18 @@ func (w *stackWriter) enter(spec string) {
 		return
 	}
 	ops, _ := w.cur.im.prolog(w.fn)
+	w.run(ops)
+	if more != "" {
+		n, err := strconv.ParseUint(more, 0, 32)
+		if err != nil {
+			panic("dumptest: bad frame " + spec)
+		}
+		w.state.reg[rsp] -= n
+	}
+}
+
+// run runs steps of a prolog. What a function saved it may change: it does.
+func (w *stackWriter) run(ops []prologOp) {
 	var changed []int
 	fixed := -1
 	for _, op := range ops {
@@ -103,13 +115,64 @@ func (w *stackWriter) enter(spec string) {
 			w.state.reg[r] = w.noise()
 		}
 	}
-	if more != "" {
-		n, err := strconv.ParseUint(more, 0, 32)
-		if err != nil {
-			panic("dumptest: bad frame " + spec)
-		}
-		w.state.reg[rsp] -= n
+}
+
+// stopWithin enters a function and stops it on the way: "body" is behind its
+// prolog; "prolog2" behind two steps of it; "epilog1" behind one pop, "epilog0"
+// at the first. Without unwind data all are its start.
+func (w *stackWriter) stopWithin(spec, where string) {
+	at := w.site(spec)
+	w.note(at, w.kind)
+	w.push(at)
+	name := strings.TrimRight(where, "0123456789")
+	n, _ := strconv.Atoi(where[len(name):])
+	before := w.state
+	w.enter(spec)
+	if w.leaf || name == "body" || name == "" {
+		w.runAt(w.afterProlog())
+		return
 	}
+	ops, _ := w.cur.im.prolog(w.fn)
+	switch name {
+	case "prolog":
+		w.state = before
+		w.run(ops[:n])
+		rva := w.fn.begin
+		if n > 0 {
+			rva += ops[n-1].end
+		}
+		w.runAt(rva)
+	case "epilog":
+		w.epilog(ops, n)
+	default:
+		panic("dumptest: no place " + where)
+	}
+}
+
+// epilog undoes a prolog of pushes and one allocation, up to the n-th pop.
+func (w *stackWriter) epilog(ops []prologOp, n int) {
+	code, sizes, pops := "", []int{}, []int{}
+	for i := len(ops) - 1; i >= 0; i-- {
+		switch op := ops[i]; {
+		case op.kind == "alloc":
+			w.state.reg[rsp] += op.n
+		case op.kind == "push" && op.reg >= r8:
+			code += string([]byte{0x41, byte(0x58 + op.reg - 8)})
+			sizes, pops = append(sizes, 2), append(pops, op.reg)
+		case op.kind == "push":
+			code += string([]byte{byte(0x58 + op.reg)})
+			sizes, pops = append(sizes, 1), append(pops, op.reg)
+		default:
+			panic("dumptest: no epilog for a prolog that does " + op.kind)
+		}
+	}
+	rva := w.afterBytes(code+"\xc3") - uint32(len(code)) - 1
+	for i := range n {
+		w.state.reg[pops[i]] = w.s.u64(w.state.reg[rsp])
+		w.state.reg[rsp] += 8
+		rva += uint32(sizes[i])
+	}
+	w.runAt(rva)
 }
 
 // trap makes the processor enter a function through an interrupt, exception or
@@ -147,6 +210,19 @@ func (w *stackWriter) note(ip uint64, kind string) {
 // call makes the innermost function call another ("#2" behind its name: at
 // the second place where it does so).
 func (w *stackWriter) call(spec string) {
+	ret := w.site(spec)
+	w.note(ret, w.kind)
+	if w.kind == "trap" {
+		w.kind = "kernel"
+	}
+	w.push(ret)
+	callee, _, _ := strings.Cut(spec, "#")
+	w.enter(callee)
+}
+
+// site finds where the innermost function returns to from a call. A call in
+// one of its chained parts runs that part's own prolog first.
+func (w *stackWriter) site(spec string) uint64 {
 	callee, nth := spec, 1
 	if c, n, ok := strings.Cut(spec, "#"); ok {
 		callee = c
@@ -158,29 +234,28 @@ func (w *stackWriter) call(spec string) {
 	if m := w.find(module); m.base == w.cur.base {
 		direct = m.im.Sym(name)
 	}
-	ret := w.cur.base + uint64(w.cur.im.returnAfterCall(w.fn, name, direct, nth))
-	w.note(ret, w.kind)
-	if w.kind == "trap" {
-		w.kind = "kernel"
+	if direct != 0 && !w.cur.im.calls(w.fn, direct) {
+		for _, part := range w.cur.im.parts(w.fn) {
+			if w.cur.im.calls(part, direct) {
+				whole, _ := w.cur.im.prolog(part)
+				shared, _ := w.cur.im.prolog(w.fn)
+				w.run(whole[len(shared):])
+				w.fn = part
+			}
+		}
 	}
-	w.push(ret)
-	w.enter(callee)
+	return w.cur.base + uint64(w.cur.im.returnAfterCall(w.fn, name, direct, nth))
 }
 
 // stop makes the innermost function call another that has run no instruction
 // yet.
 func (w *stackWriter) stop(spec string) {
-	module, name, _ := strings.Cut(spec, "!")
-	direct := uint32(0)
-	m := w.find(module)
-	if m.base == w.cur.base {
-		direct = m.im.Sym(name)
-	}
-	ret := w.cur.base + uint64(w.cur.im.returnAfterCall(w.fn, name, direct, 1))
+	ret := w.site(spec)
 	w.note(ret, w.kind)
 	w.push(ret)
-	w.cur = m
-	w.state.rip = m.base + uint64(m.im.Sym(name))
+	module, name, _ := strings.Cut(spec, "!")
+	w.cur = w.find(module)
+	w.state.rip = w.cur.base + uint64(w.cur.im.Sym(name))
 }
 
 // runAt stands the innermost function at an offset behind its prolog.

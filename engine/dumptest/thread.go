@@ -42,9 +42,11 @@ type ThreadOptions struct {
 	Alertable bool
 	WaitAll   bool
 
-	// Running is 1 + the processor on which it runs, in user mode behind the
-	// prolog of the last function of Stack.
+	// Running is 1 + the processor on which it runs, in user mode, in the last
+	// function of Stack: behind its prolog, or Where says ("prolog2": behind two
+	// of its steps, "epilog1": behind the first pop).
 	Running int
+	Where   string
 	// Fault: the last function touched a page that is being read in.
 	Fault bool
 	// NotResident moves the kernel stack to the page file.
@@ -162,7 +164,11 @@ func (t *Thread) userStack(w *stackWriter) {
 	w.call("kernel32!BaseThreadInitThunk")
 	last := ""
 	for i, f := range t.opt.Stack {
-		w.call(f)
+		if t.opt.Running > 0 && i == len(t.opt.Stack)-1 {
+			w.stopWithin(f, t.opt.Where)
+		} else {
+			w.call(f)
+		}
 		if i == 0 {
 			start := w.cur.base + uint64(w.fn.begin)
 			t.o.set("Win32StartAddress", start)
@@ -176,7 +182,6 @@ func (t *Thread) userStack(w *stackWriter) {
 	t.o.set("Tcb.Teb", t.teb)
 	switch wait, ok := waits[last]; {
 	case t.opt.Running > 0:
-		w.runAt(w.afterProlog())
 		w.note(w.state.rip, "user")
 		t.run(w.state, true)
 		return

@@ -33,6 +33,7 @@ type prologOp struct {
 	kind string // push, alloc, setfp, save, xmm, machine
 	reg  int
 	n    uint64 // bytes, offset; for machine: 1 if with an error code
+	end  uint32 // where the instruction ends, from the function's start
 }
 
 // prolog decodes the UNWIND_INFO of a function into the steps of its prolog:
@@ -47,49 +48,78 @@ func (im *Image) prolog(f function) (ops []prologOp, size uint32) {
 	for i := 0; i < n; i++ {
 		c := b[4+2*i:]
 		op, info := c[1]&15, int(c[1]>>4)
+		add := func(kind string, reg int, n uint64) { rev = append(rev, prologOp{kind, reg, n, uint32(c[0])}) }
 		next := func(k int) uint64 { return uint64(le.Uint16(c[2*k:])) }
 		switch op {
 		case 0:
-			rev = append(rev, prologOp{"push", info, 8})
+			add("push", info, 8)
 		case 1:
 			if info == 0 {
-				rev = append(rev, prologOp{"alloc", 0, next(1) * 8})
+				add("alloc", 0, next(1)*8)
 				i++
 			} else {
-				rev = append(rev, prologOp{"alloc", 0, next(1) | next(2)<<16})
+				add("alloc", 0, next(1)|next(2)<<16)
 				i += 2
 			}
 		case 2:
-			rev = append(rev, prologOp{"alloc", 0, uint64(info)*8 + 8})
+			add("alloc", 0, uint64(info)*8+8)
 		case 3:
-			rev = append(rev, prologOp{"setfp", fp, fpOff})
+			add("setfp", fp, fpOff)
 		case 4:
-			rev = append(rev, prologOp{"save", info, next(1) * 8})
+			add("save", info, next(1)*8)
 			i++
 		case 5:
-			rev = append(rev, prologOp{"save", info, next(1) | next(2)<<16})
+			add("save", info, next(1)|next(2)<<16)
 			i += 2
 		case 8:
-			rev = append(rev, prologOp{"xmm", info, next(1) * 16})
+			add("xmm", info, next(1)*16)
 			i++
 		case 9:
-			rev = append(rev, prologOp{"xmm", info, next(1) | next(2)<<16})
+			add("xmm", info, next(1)|next(2)<<16)
 			i += 2
 		case 10:
-			rev = append(rev, prologOp{"machine", 0, uint64(info)})
+			add("machine", 0, uint64(info))
 		default:
 			panic(fmt.Sprintf("dumptest: unwind code %d in %s", op, im.File))
 		}
 	}
-	if b[0]>>3&4 != 0 {
-		at := 4 + 2*roundUp(n, 2)
-		p := b[at:]
-		ops, _ = im.prolog(function{le.Uint32(p), le.Uint32(p[4:]), le.Uint32(p[8:])})
+	if parent, ok := im.chainedTo(f); ok {
+		ops, _ = im.prolog(parent)
 	}
 	for i := len(rev) - 1; i >= 0; i-- {
 		ops = append(ops, rev[i])
 	}
 	return ops, size
+}
+
+// chainedTo is the entry that a function's unwind data goes on in.
+func (im *Image) chainedTo(f function) (function, bool) {
+	b := im.mapped[f.unwind:]
+	if b[0]>>3&4 == 0 {
+		return function{}, false
+	}
+	p := b[4+2*roundUp(int(b[2]), 2):]
+	return function{le.Uint32(p), le.Uint32(p[4:]), le.Uint32(p[8:])}, true
+}
+
+// parts are the entries that are chained to one.
+func (im *Image) parts(f function) (all []function) {
+	for _, c := range im.functions {
+		if p, ok := im.chainedTo(c); ok && p.begin == f.begin {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// calls tells whether a function calls another directly.
+func (im *Image) calls(f function, direct uint32) bool {
+	for i := f.begin; i+5 <= f.end; i++ {
+		if im.mapped[i] == 0xe8 && i+5+le.Uint32(im.mapped[i+1:]) == direct {
+			return true
+		}
+	}
+	return false
 }
 
 // returnAfterCall finds where the nth call in a function returns to: a direct
