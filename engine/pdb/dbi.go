@@ -115,6 +115,7 @@ func (f *File) initLazy() {
 	})
 	f.files = sync.OnceValue(f.readFileList)
 	f.data = sync.OnceValue(f.readGlobalData)
+	f.private = sync.OnceValue(f.readPrivate)
 	f.fpos = sync.OnceValue(f.readFPO)
 	f.frames = sync.OnceValue(f.readFrames)
 	f.omapTo = sync.OnceValue(func() []omapEntry { return readOmap(f.debugStream(dbgOmapTo, "OMAP to source")) })

@@ -49,6 +49,7 @@ type File struct {
 	omapFrom  func() []omapEntry // original → image
 	files     func() *fileList
 	data      func() *globalData
+	private   func() bool
 	fpos      func() []FPO
 	frames    func() []rawFrame
 	modStates sync.Map // module index → *moduleState
@@ -146,12 +147,14 @@ func (f *File) IsStripped() bool { return f.dbi.flags&dbiStripped != 0 }
 
 // HasPrivate reports whether the file has global symbols or any module with
 // symbols of its own: what WinDbg calls private symbols.
-func (f *File) HasPrivate() bool {
+func (f *File) HasPrivate() bool { return f.private() }
+
+func (f *File) readPrivate() bool {
 	if f.globals.count() > 0 {
 		return true
 	}
 	for _, m := range f.Modules() {
-		if m.symBytes > 4 {
+		if m.HasSymbols() {
 			return true
 		}
 	}

@@ -163,7 +163,7 @@ func (f *File) readGlobalData() *globalData {
 // the same section; a procedure when both start there.
 func (f *File) NearestPrivate(rva uint32) (Symbol, bool) {
 	seg, off, ok := f.SegOff(rva)
-	if !ok {
+	if !ok || !f.HasPrivate() {
 		return Symbol{}, false
 	}
 	key := segOff(seg, off)
@@ -205,7 +205,7 @@ func (f *File) NearestPrivate(rva uint32) (Symbol, bool) {
 // NextPrivate returns the first procedure or variable above an address.
 func (f *File) NextPrivate(rva uint32) (Symbol, bool) {
 	key, ok := f.keyOf(rva)
-	if !ok {
+	if !ok || !f.HasPrivate() {
 		return Symbol{}, false
 	}
 	best, found := Symbol{}, false

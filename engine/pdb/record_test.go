@@ -162,51 +162,112 @@ func TestGlobalsOrderAsRecorded(t *testing.T) {
 	diff(t, "global", got, want)
 }
 
-var rowLn = regexp.MustCompile("^\\(([0-9a-f`]+)\\)   nt!(\\S+?)(?:\\+0x([0-9a-f`]+))?   (?:\\|  \\(([0-9a-f`]+)\\)   nt!(\\S+))?$")
+var rowLn = regexp.MustCompile("^\\(([0-9a-f`]+)\\)   (nt|PotionShop|ntdll|KERNEL32|KERNELBASE)!(\\S+?)(?:\\+0x([0-9a-f`]+))?   (?:\\|  \\(([0-9a-f`]+)\\)   \\w+!(\\S+))?$")
 
 // TestNearestAsRecorded compares the nearest and next symbols and the names at
 // an address with "ln".
 func TestNearestAsRecorded(t *testing.T) {
-	f := openTest(t, kernelPath(t))
-	cut := func(s string) string { return strings.TrimPrefix(s, "_") }
-	n := 0
+	files := map[string]*File{"nt": openTest(t, kernelPath(t))}
+	bases := map[string]uint64{
+		"nt": recordedKernel, "PotionShop": recordedShop, "ntdll": 0x7ffc3d2f0000, "KERNEL32": 0x7ffc3c0d0000, "KERNELBASE": 0x7ffc3ae60000,
+	}
+	for m := range bases {
+		if m != "nt" {
+			name := m
+			if name != "PotionShop" {
+				name = strings.ToLower(m)
+			}
+			files[m] = openTest(t, globOne(t, name+".pdb/*/"+name+".pdb"))
+		}
+	}
+	cut := func(s Symbol) string {
+		if s.Kind != SPub32 || s.Name[0] == '?' {
+			return s.Name
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(s.Name, "_"), "@")
+		return name
+	}
+	n := map[string]int{}
 	for _, b := range append(record(t, "ln-aliases.txt"), record(t, "ln.txt")...) {
 		var exact []string
 		var m []string
 		for _, line := range b[1:] {
 			if r := rowLn.FindStringSubmatch(line); r != nil {
 				m = r
-			} else if strings.HasPrefix(line, "    nt!") {
-				name, _, _ := strings.Cut(line[7:], " ")
+			} else if _, name, ok := strings.Cut(line, "!"); ok && strings.HasPrefix(line, "    ") {
+				name, _, _ = strings.Cut(name, " ")
 				exact = append(exact, name)
 			}
 		}
-		if m == nil || strings.Contains(m[2]+m[5], "::") || strings.Contains(b[0], ";") {
+		if m == nil || strings.Contains(m[3]+m[6], "::") || strings.Contains(b[0], ";") || len(strings.Fields(b[0])) != 2 {
 			continue
 		}
-		n++
-		rva := recordedRVA(m[1], recordedKernel)
-		off := recordedRVA(m[3], 0)
-		near, ok := f.NearestPublic(rva + off)
-		if off == 0xffffffff {
-			near, ok = f.NearestPublicAnywhere(rva)
+		n[m[2]]++
+		f, base := files[m[2]], bases[m[2]]
+		rva := recordedRVA(m[1], base)
+		at := rva + recordedRVA(m[4], 0)
+		if recordedRVA(m[4], 0) == 0xffffffff {
+			at = rva - 1 // in front of all symbols, or far behind them
+			if m[6] == "" {
+				at = rva + 0xfff
+			}
 		}
-		if !ok || near.RVA != rva || cut(near.Name) != m[2] {
-			t.Errorf("%s: nearest is %v, %v, want %s", b[0], near, ok, m[2])
+		near, ok := f.NearestAnywhere(at)
+		if !ok || near.RVA != rva || cut(near) != m[3] {
+			t.Errorf("%s: nearest is %v, %v, want %s", b[0], near, ok, m[3])
 		}
-		next, ok := f.NextPublic(rva)
-		if ok != (m[5] != "") || ok && (next.RVA != recordedRVA(m[4], recordedKernel) || cut(next.Name) != m[5]) {
-			t.Errorf("%s: next is %v, %v, want %q", b[0], next, ok, m[5])
+		next, ok := f.Next(rva)
+		if ok != (m[6] != "") || ok && (next.RVA != recordedRVA(m[5], base) || cut(next) != m[6]) {
+			t.Errorf("%s: next is %v, %v, want %q", b[0], next, ok, m[6])
 		}
-		var at []string
+		var here []string
 		for _, s := range f.PublicsAt(rva) {
-			at = append(at, cut(s.Name))
+			here = append(here, cut(s))
 		}
-		if len(exact) > 0 && !strings.Contains(strings.Join(exact, " "), "::") {
-			diff(t, b[0], at, exact)
+		if m[2] == "nt" && len(exact) > 0 && !strings.Contains(strings.Join(exact, " "), "::") {
+			diff(t, b[0], here, exact)
 		}
 	}
-	if n < 30 {
-		t.Errorf("only %d answers compared", n)
+	if n["nt"] < 30 || len(n) < 4 {
+		t.Errorf("only %v answers compared", n)
+	}
+}
+
+// TestTypeListsAsRecorded compares the order of types with "dt nt!_EX*" and
+// its like.
+func TestTypeListsAsRecorded(t *testing.T) {
+	kernel := openTest(t, kernelPath(t))
+	files := map[string]*File{
+		"nt": kernel, "PotionShop": openTest(t, globOne(t, "PotionShop.pdb/*/PotionShop.pdb")), "ntdll": openTest(t, globOne(t, "ntdll.pdb/*/ntdll.pdb")),
+	}
+	cmd := regexp.MustCompile(`^dt (nt|PotionShop|ntdll)!([\w*]*\*)$`)
+	n := 0
+	for _, b := range append(record(t, "dt-types.txt"), record(t, "dt-user.txt")...) {
+		m := cmd.FindStringSubmatch(b[0])
+		if m == nil {
+			continue
+		}
+		pattern := regexp.MustCompile("(?i)^" + strings.ReplaceAll(m[2], "*", ".*") + "$")
+		var want, got []string
+		for _, line := range b[1:] {
+			if _, name, ok := strings.Cut(line, "!"); ok && strings.HasPrefix(line, "          ") {
+				want = append(want, name)
+			}
+		}
+		for name := range files[m[1]].NamedTypes() {
+			if pattern.MatchString(name) {
+				got = append(got, name)
+			}
+		}
+		n++
+		if len(want) > 0 || len(got) == 0 {
+			diff(t, b[0]+": type", got, want)
+		}
+	}
+	if n < 10 {
+		t.Errorf("only %d lists compared", n)
+	}
+	if typ, ok := files["PotionShop"].Typedef("ulong64"); !ok || typ.Size != 8 {
+		t.Errorf("Typedef: %v, %v", typ, ok)
 	}
 }

@@ -59,18 +59,65 @@ func (f *File) udt(ti uint32) (udt, bool) {
 	return u, err == nil
 }
 
-// Types yields the aggregates and enums in the order of the file, forward
-// references too.
+// Types yields the aggregates and enums in the order of the file, as debuggers
+// list them: definitions, forward references that have none, and again what
+// has a const or volatile form of its own.
 func (f *File) Types() iter.Seq[*types.Type] {
 	return func(yield func(*types.Type) bool) {
-		f.tpi.each(func(ti uint32, leaf uint16, _ []byte) bool {
-			if !isUDT(leaf) {
+		f.tpi.each(func(ti uint32, leaf uint16, body []byte) bool {
+			switch {
+			case isUDT(leaf):
+				if f.resolve(ti) != ti {
+					return true
+				}
+			case leaf == lfModifier:
+				d := decoder{b: body}
+				if _, ok := f.udt(d.u32()); !ok {
+					return true
+				}
+			default:
 				return true
 			}
 			t := f.TypeByIndex(ti)
 			return t.Kind == types.Unknown || yield(t) // a record that is damaged
 		})
 	}
+}
+
+// NamedTypes yields what a debugger lists for a pattern of type names: the
+// typedefs among the global symbols, in the order of their hash, then Types.
+func (f *File) NamedTypes() iter.Seq2[string, *types.Type] {
+	return func(yield func(string, *types.Type) bool) {
+		for s := range f.Globals() {
+			if s.Kind == SUDT && !yield(s.Name, f.ResolvedType(s.TI)) {
+				return
+			}
+		}
+		for t := range f.Types() {
+			if !yield(t.Name, t) {
+				return
+			}
+		}
+	}
+}
+
+// Typedef returns the type that a global typedef names; names without case,
+// the exact one is preferred.
+func (f *File) Typedef(name string) (*types.Type, bool) {
+	var fold *types.Type
+	for s := range f.LookupGlobals(name) {
+		if s.Kind != SUDT {
+			continue
+		}
+		t := f.ResolvedType(s.TI)
+		if s.Name == name {
+			return t, true
+		}
+		if fold == nil {
+			fold = t
+		}
+	}
+	return fold, fold != nil
 }
 
 // TypeCount returns the number of type records.
