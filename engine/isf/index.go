@@ -23,7 +23,7 @@ import (
 //	80  sections: offset u32, count u32, in the order of the sec constants
 const (
 	indexMagic   = "kdapISF\x1a"
-	indexVersion = 1
+	indexVersion = 2
 	secTable     = 80
 	headerSize   = secTable + numSections*8
 	keySize      = 32

@@ -301,7 +301,7 @@ func TestSmall(t *testing.T) {
 	if b := s.Field("a").Type; b.BitPos != 3 || b.BitLen != 2 || b.Elem().Name != "unsigned long" || b.Elem().Kind != types.Uint {
 		t.Errorf("a = %+v", b)
 	}
-	if n := s.Field("z").Type; n.Name != "int64" || n.Kind != types.Int {
+	if n := s.Field("z").Type; n.Name != "__int64" || n.Kind != types.Int {
 		t.Errorf("z = %+v", n)
 	}
 	if u, ok := f.Type("__unnamed_1a2b"); !ok || u.Name != "<unnamed-tag>" || u.ID != 0x1a2b || u.Kind != types.Union {

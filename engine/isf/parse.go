@@ -108,11 +108,11 @@ func (t *table) add(n node) uint32 {
 
 // baseNames gives Volatility's names of base types the spelling of PDB readers.
 var baseNames = map[string]string{
-	"f16": "float16", "f32": "float", "f48": "float48", "f80": "long double", "f128": "float128",
+	"f16": "__half", "f32": "float", "f48": "float48", "f80": "long double", "f128": "__float128",
 	"wchar": "wchar_t", "rchar16": "char16_t", "rchar32": "char32_t",
 	"int8": "signed char", "uint8": "unsigned char",
-	"long long": "int64", "unsigned long long": "unsigned int64",
-	"int128": "int128", "uint128": "unsigned int128",
+	"long long": "__int64", "unsigned long long": "unsigned __int64",
+	"int128": "__int128", "uint128": "unsigned __int128",
 }
 
 func (t *table) baseTypes(s *scanner) {
@@ -156,13 +156,13 @@ func baseKind(name, kind string, signed bool) types.Kind {
 		return types.Bool
 	case kind == "float":
 		return types.Float
-	case name == "wchar", name == "wchar_t":
+	case name == "wchar", name == "wchar_t", name == "rchar16":
 		return types.WChar
 	case name == "HRESULT":
 		return types.HResult
-	case kind == "char" && signed:
+	case kind == "char" && signed, name == "int8":
 		return types.Char
-	case kind == "char":
+	case kind == "char", name == "uint8":
 		return types.UChar
 	case kind == "int" && signed:
 		return types.Int

@@ -110,7 +110,7 @@ func (f *File) node(i uint32) *types.Type {
 		}
 		switch n.tag {
 		case tagBase:
-			return &types.Type{Kind: n.kind, Name: f.idx.str(n.name), Size: n.size}
+			return &types.Type{Kind: n.kind, Name: f.idx.str(n.name), Size: n.size, MemberCount: -1}
 		case tagRef:
 			want := recordKind(n.kind)
 			if r, ok := f.find(f.idx.str(n.name), func(k recordKind) bool { return (k == recEnum) == (want == recEnum) }); ok {
@@ -126,11 +126,11 @@ func (f *File) node(i uint32) *types.Type {
 				kind = types.Enum
 			}
 			name, id := displayName(f.idx.str(n.name))
-			return &types.Type{Kind: kind, Name: name, ID: id, Forward: true}
+			return &types.Type{Kind: kind, Name: name, ID: id, Forward: true, MemberCount: -1}
 		case tagPointer:
-			return (&types.Type{Kind: types.Pointer, Size: uint64(f.ptr)}).NewLazy(sub)
+			return (&types.Type{Kind: types.Pointer, Size: uint64(f.ptr), MemberCount: -1}).NewLazy(sub)
 		case tagArray:
-			t := &types.Type{Kind: types.Array, Count: n.size}
+			t := &types.Type{Kind: types.Array, Count: n.size, MemberCount: -1}
 			if n.sub != 0 {
 				size := f.node(n.sub - 1).Size
 				if size != 0 && n.size <= maxSize/size {
@@ -139,15 +139,15 @@ func (f *File) node(i uint32) *types.Type {
 			}
 			return t.NewLazy(sub)
 		case tagBits:
-			t := &types.Type{Kind: types.BitField, BitPos: n.bitPos, BitLen: n.bitLen}
+			t := &types.Type{Kind: types.BitField, BitPos: n.bitPos, BitLen: n.bitLen, MemberCount: -1}
 			if n.sub != 0 {
 				t.Size = f.node(n.sub - 1).Size
 			}
 			return t.NewLazy(sub)
 		case tagFunction:
-			return &types.Type{Kind: types.Function}
+			return &types.Type{Kind: types.Function, MemberCount: -1}
 		}
-		return &types.Type{Kind: types.Unknown, Name: f.idx.str(n.name)}
+		return &types.Type{Kind: types.Unknown, Name: f.idx.str(n.name), MemberCount: -1}
 	})
 }
 
@@ -155,7 +155,7 @@ func (f *File) node(i uint32) *types.Type {
 // race both make one, and the first stored is what everyone gets.
 func shared(slots *[]atomic.Pointer[types.Type], i int, build func() *types.Type) *types.Type {
 	if i >= len(*slots) {
-		return &types.Type{Kind: types.Unknown}
+		return &types.Type{Kind: types.Unknown, MemberCount: -1}
 	}
 	slot := &(*slots)[i]
 	if t := slot.Load(); t != nil {
@@ -182,4 +182,18 @@ func displayName(name string) (string, uint32) {
 		}
 	}
 	return name, 0
+}
+
+// TypeFold is Type without regard to the case of A to Z; the exact name is
+// preferred.
+func (f *File) TypeFold(name string) (*types.Type, bool) {
+	if t, ok := f.Type(name); ok {
+		return t, true
+	}
+	for i := range f.types {
+		if compareFold(f.idx.bytes(f.idx.typeRecord(i).name), name) == 0 {
+			return f.record(i), true
+		}
+	}
+	return nil, false
 }

@@ -35,7 +35,7 @@ type Loaded struct {
 	Report      *Report // of the search for symbols; nil when there was nothing to look for
 
 	// Image is the image file when it had to be used, because the dump lacks
-	// the pages that tell which symbols belong to it.
+	// the pages that tell which symbols belong to it, or what it exports.
 	Image     *pe.Image
 	ImageFile string
 
@@ -81,15 +81,16 @@ func (f *Finder) Load(ctx context.Context, m Module, opts Options) (*Loaded, err
 	} else {
 		l.Notes = append(l.Notes, fmt.Sprintf("no RSDS record: %v", l.CodeViewErr))
 	}
-	for _, im := range []*pe.Image{memory, l.Image} {
-		if im == nil {
-			continue
-		}
-		if l.Table = NewExportTable(im, opts); l.Table.Rank != NoSymbols {
-			return l, nil
+	if l.Table = NewExportTable(memory, opts); l.Table.Rank != NoSymbols {
+		return l, nil
+	}
+	if l.Image == nil && m.Stamp != 0 && m.Size != 0 {
+		l.Image, l.ImageFile, _, _ = f.FindImage(ctx, WantImage{Name: m.Name, Stamp: m.Stamp, Size: m.Size})
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 	}
-	l.Table = NewExportTable(nil, opts)
+	l.Table = NewExportTable(l.Image, opts)
 	return l, nil
 }
 

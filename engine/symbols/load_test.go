@@ -56,6 +56,14 @@ func TestLoad(t *testing.T) {
 		t.Errorf("rank %s, image %q, notes %q, %v", l.Table.Rank, l.ImageFile, l.Notes, err)
 	}
 
+	// No symbol file and no export directory in memory: the image file has it.
+	dir := t.TempDir()
+	copyTo(t, found[0], dir, "ntdll.dll")
+	l, err = (&Finder{Images: ParsePath(dir)}).Load(context.Background(), m, DefaultOptions)
+	if err != nil || l.Table.Rank != ExportSymbols || l.ImageFile != filepath.Join(dir, "ntdll.dll") {
+		t.Errorf("rank %s, image %q, notes %q, %v", l.Table.Rank, l.ImageFile, l.Notes, err)
+	}
+
 	// Nothing at all.
 	l, err = (&Finder{}).Load(context.Background(), m, DefaultOptions)
 	if err != nil || l.Table.Rank != NoSymbols || len(l.Notes) != 1 || !strings.Contains(l.Notes[0], "no RSDS record: page not in the dump") {

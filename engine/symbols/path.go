@@ -1,6 +1,7 @@
 package symbols
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -175,6 +176,32 @@ func (p Path) Absolute() Path {
 		}
 	}
 	return out
+}
+
+// A State is what WinDbg's path validation says of an element.
+type State string
+
+// The states.
+const (
+	StateOK       State = "OK"       // the folder exists
+	StateError    State = "Error"    // it does not
+	StateDeferred State = "Deferred" // looked at when it is used: everything with a star
+)
+
+// Validate looks whether the folder of an element exists. The error says why
+// not.
+func (e Element) Validate() (State, error) {
+	if e.Kind != Folder {
+		return StateDeferred, nil
+	}
+	st, err := os.Stat(e.Stores[0])
+	switch {
+	case err != nil:
+		return StateError, err
+	case !st.IsDir():
+		return StateError, fmt.Errorf("%s is not a folder", e.Stores[0])
+	}
+	return StateOK, nil
 }
 
 // isForeign reports a Windows path on another system: it names nothing here

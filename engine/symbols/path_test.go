@@ -72,6 +72,18 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+func TestValidate(t *testing.T) {
+	dir := t.TempDir()
+	writeTo(t, nil, dir, "file")
+	for text, want := range map[string]State{
+		dir: StateOK, dir + "/none": StateError, dir + "/file": StateError, "srv*" + dir: StateDeferred, "cache*": StateDeferred,
+	} {
+		if got, err := ParsePath(text)[0].Validate(); got != want || (err != nil) != (want == StateError) {
+			t.Errorf("%q: %s, %v", text, got, err)
+		}
+	}
+}
+
 func TestFileName(t *testing.T) {
 	for path, want := range map[string]string{
 		`ntkrnlmp.pdb`:           "ntkrnlmp.pdb",

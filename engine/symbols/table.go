@@ -1,7 +1,6 @@
 package symbols
 
 import (
-	"errors"
 	"iter"
 	"sort"
 	"strings"
@@ -90,19 +89,20 @@ const Outside = ^uint64(0)
 
 // A Section is a range of an image that symbols are not carried out of.
 type Section struct {
-	RVA, Size  uint32
-	Executable bool
+	RVA, Size uint32
+	Code      bool // marked as holding code: all publics in it are shown as functions
 }
+
+const scnCode = 0x20 // IMAGE_SCN_CNT_CODE
 
 // SectionsOf returns the sections of an image.
 func SectionsOf(im *pe.Image) []Section {
 	if im == nil {
 		return nil
 	}
-	const execute = 0x20000000 // IMAGE_SCN_MEM_EXECUTE
 	var out []Section
 	for _, s := range im.Sections {
-		out = append(out, Section{s.VirtualAddress, max(s.VirtualSize, s.SizeOfRawData), s.Characteristics&execute != 0})
+		out = append(out, Section{s.VirtualAddress, max(s.VirtualSize, s.SizeOfRawData), s.Characteristics&scnCode != 0})
 	}
 	return out
 }
@@ -206,6 +206,20 @@ func (t *Table) PDB() *pdb.File { return t.pdb }
 
 // Types returns the types of the module, nil when it has none.
 func (t *Table) Types() types.Source { return t.types }
+
+// Type returns the aggregate or enum of this name, without case when the
+// options say so; the exact name is preferred.
+func (t *Table) Type(name string) (*types.Type, bool) {
+	if t.types == nil {
+		return nil, false
+	}
+	if f, ok := t.types.(interface {
+		TypeFold(name string) (*types.Type, bool)
+	}); ok && t.opts&CaseInsensitive != 0 {
+		return f.TypeFold(name)
+	}
+	return t.types.Type(name)
+}
 
 // HasLines reports whether there are source lines.
 func (t *Table) HasLines() bool { return t.pdb != nil && t.pdb.HasLines() }
@@ -355,7 +369,3 @@ func (t *Table) Close() error {
 	}
 	return t.pdb.Close()
 }
-
-// ErrNoSymbols is returned for a module that has neither a symbol file nor
-// exports.
-var ErrNoSymbols = errors.New("no symbols")

@@ -22,20 +22,10 @@ func (t *isfTable) symbol(i int) Symbol {
 	if t.opts&Undname != 0 {
 		out.Name = DisplayName(s.Raw)
 	}
-	if sec, ok := sectionAt(t.sections(), s.RVA); ok && !sec.Executable || isData(s.Raw) {
+	if sec, ok := sectionAt(t.sections(), s.RVA); ok && !sec.Code {
 		out.Kind = PublicData
 	}
 	return out
-}
-
-// isData reports names that only data has, for it may lie among code.
-func isData(raw string) bool {
-	for _, p := range [...]string{"??_C@", "??_7", "??_8", "??_R", "__imp_", "__real@", "__xmm@", "__ymm@"} {
-		if strings.HasPrefix(raw, p) {
-			return true
-		}
-	}
-	return false
 }
 
 // sectionAt returns the section that holds rva; without any sections the image

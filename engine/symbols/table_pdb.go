@@ -22,7 +22,7 @@ func (t *pdbTable) public(s pdb.Symbol) Symbol {
 	if t.opts&Undname != 0 {
 		out.Name = DisplayName(s.Name)
 	}
-	if s.IsFunction() {
+	if sec, ok := sectionAt(t.sections(), s.RVA); s.IsFunction() || ok && sec.Code {
 		out.Kind = PublicFunction
 	}
 	return out
@@ -88,7 +88,7 @@ func sectionsOf(f *pdb.File) []Section {
 	secs := f.Sections()
 	out := make([]Section, len(secs))
 	for i, s := range secs {
-		out[i] = Section{RVA: s.RVA, Size: max(s.VirtualSize, s.RawSize)}
+		out[i] = Section{RVA: s.RVA, Size: max(s.VirtualSize, s.RawSize), Code: s.Characteristics&scnCode != 0}
 	}
 	return sortSections(out)
 }

@@ -26,7 +26,7 @@ func kernelTables(t testing.TB) (fromPDB, fromISF *Table) {
 	sections := func() []Section {
 		var out []Section
 		for _, s := range p.Sections() {
-			out = append(out, Section{s.RVA, max(s.VirtualSize, s.RawSize), s.Characteristics&0x20000000 != 0})
+			out = append(out, Section{s.RVA, max(s.VirtualSize, s.RawSize), s.Characteristics&scnCode != 0})
 		}
 		return out
 	}
@@ -326,6 +326,25 @@ func BenchmarkNearest(b *testing.B) {
 			for b.Loop() {
 				rva = (rva*1664525 + 1013904223) % 0xe00000
 				table.Nearest(rva)
+			}
+		})
+	}
+}
+
+// BenchmarkAll lists every symbol of the kernel, as x nt!* does.
+func BenchmarkAll(b *testing.B) {
+	p, i := kernelTables(b)
+	for name, table := range map[string]*Table{"pdb": p, "isf": i} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				n := 0
+				for s := range table.All() {
+					n += len(s.Name)
+				}
+				if n == 0 {
+					b.Fatal("no names")
+				}
 			}
 		})
 	}
