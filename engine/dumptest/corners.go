@@ -6,7 +6,14 @@ import "time"
 // prologs, epilogs and functions without unwind data, frames of every form,
 // page table entries of every state.
 func Corners() *Dump {
-	m := NewMachine(Options{Processors: 12, InvalidPteMask: 0x0000_1000_0000_0000, SmallPages: true})
+	return corners(Options{Processors: 12, InvalidPteMask: 0x0000_1000_0000_0000, SmallPages: true})
+}
+
+// CornersLA57 is the same machine with five levels of page tables.
+func CornersLA57() *Dump { return corners(Options{Processors: 12, LA57: true}) }
+
+func corners(o Options) *Dump {
+	m := NewMachine(o)
 	sys := m.System()
 	sys.AddThread(ThreadOptions{Stack: []string{"ExpLuidThread", "ExpIdleHelper+0x80", "KeDelayExecutionThread"}, Reason: "DelayExecution", Transition: true})
 	sys.AddThread(ThreadOptions{Stack: []string{"ExpWorkerThread", "KeRemovePriQueue"}, Reason: "WrQueue", NotResident: true})
@@ -38,5 +45,6 @@ func Corners() *Dump {
 		cpu++
 		p.AddThread(ThreadOptions{Stack: r.stack, Running: cpu, Where: r.where})
 	}
+	p.AddPageStates()
 	return m.Finish()
 }

@@ -142,7 +142,7 @@ func (m *Machine) userFrames() map[uint64]bool {
 	user := map[uint64]bool{}
 	for _, p := range m.processes {
 		for i := range uint64(256) {
-			m.markUser(user, m.phys.u64(p.Space.root<<12+8*i), 3)
+			m.markUser(user, m.phys.u64(p.Space.root<<12+8*i), m.levels()-1)
 		}
 	}
 	shared, _ := m.Kernel.lookup(sharedKernel)

@@ -127,7 +127,7 @@ func (m *Machine) finishProcessor(c *cpu) {
 	k.Write(at, ctx)
 	o.set("Context", at).set("ContextFlags", 0x10001f)
 	s := "ProcessorState.SpecialRegisters."
-	o.set(s+"Cr0", 0x80050033).set(s+"Cr3", c.current.p.dtb()).set(s+"Cr4", 0x370678).set(s+"Cr8", 0)
+	o.set(s+"Cr0", 0x80050033).set(s+"Cr3", c.current.p.dtb()).set(s+"Cr4", 0x370678|uint64(m.levels()-4)<<12).set(s+"Cr8", 0)
 	o.set(s+"MsrGsBase", c.kpcr).set(s+"MsrLStar", m.sym("KiSystemCall64")).set(s+"Gdtr.Limit", 0x57).set(s+"Idtr.Limit", 0xfff)
 	t := TruthCPU{KPCR: c.kpcr, KPRCB: c.prcb, Current: c.current.va, Idle: c.idle.va, Rip: c.state.rip, Rsp: c.state.reg[rsp], CurrentStack: c.stack}
 	m.truth.CPUs = append(m.truth.CPUs, t)

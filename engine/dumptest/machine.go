@@ -31,6 +31,8 @@ type Options struct {
 	// EncodeKDBG leaves the debugger data block encoded, as a dump made by
 	// another tool than Windows would hold it.
 	EncodeKDBG bool
+	// LA57 uses five levels of page tables.
+	LA57 bool
 	// Shadow gives each process a second, user-mode page table root.
 	Shadow bool
 

@@ -2,6 +2,7 @@ package dumptest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"kdap/engine"
 	"kdap/engine/dumptest"
 	"kdap/engine/list"
+	"kdap/engine/memory"
 )
 
 // The readers and this writer share no code, so what one says about the
@@ -61,6 +63,7 @@ func TestReadBack(t *testing.T) {
 		{"small_ranges", dumptest.Small(), dumptest.ActiveRange, dumptest.PDBs},
 		{"small_complete", dumptest.Small(), dumptest.CompleteRange, dumptest.PDBs},
 		{"corners", dumptest.Corners(), dumptest.Full, dumptest.PDBs},
+		{"corners_la57", dumptest.CornersLA57(), dumptest.Full, dumptest.PDBs},
 		{"demo", dumptest.Demo(), dumptest.Full, dumptest.PDBs | dumptest.Images},
 	}
 	for _, tt := range tests {
@@ -71,6 +74,7 @@ func TestReadBack(t *testing.T) {
 			readThreads(t, target, truth, tt.kinds&dumptest.PDBs != 0)
 			readModules(t, target, truth)
 			readEnvs(t, target, truth)
+			readPages(t, target, truth)
 		})
 	}
 }
@@ -191,6 +195,38 @@ func readModules(t *testing.T, target *engine.Target, truth *dumptest.Truth) {
 		compare(t, at+"stamp", value(g.Timestamp), w.TimeStamp)
 		if w.PDB.Age != 0 {
 			compare(t, at+"pdb", value(g.PDB).GUID, w.PDB.GUIDHex())
+		}
+	}
+}
+
+func readPages(t *testing.T, target *engine.Target, truth *dumptest.Truth) {
+	for _, p := range truth.Processes {
+		if len(p.Pages) == 0 {
+			continue
+		}
+		space, err := target.System.Process(p.EPROCESS).Space()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range p.Pages {
+			b := make([]byte, max(len(want.Text), 8))
+			_, err := space.Read(want.VA, b)
+			re := (*memory.ReadError)(nil)
+			switch {
+			case want.ByVAD && errors.As(err, &re) && re.Kind == memory.Prototype:
+				t.Logf("%s page %x: the VAD was not asked: %v", want.State, want.VA, err)
+			case want.Text != "" && err != nil:
+				t.Errorf("%s page %x: %v", want.State, want.VA, err)
+			case want.Text != "":
+				compare(t, fmt.Sprintf("%s page %x", want.State, want.VA), string(b), want.Text)
+			case !errors.As(err, &re):
+				t.Errorf("%s page %x: no reason (%v)", want.State, want.VA, err)
+			default:
+				kind := map[string]memory.Kind{
+					"page file": memory.PageFile, "demand zero": memory.DemandZero, "no table entry": memory.NotValid, "in file": memory.InFile,
+				}[want.State]
+				compare(t, fmt.Sprintf("why not %s page %x (%v)", want.State, want.VA, err), re.Kind, kind)
+			}
 		}
 	}
 }

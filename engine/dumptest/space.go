@@ -54,7 +54,15 @@ func (p Prot) bits() uint64 {
 // soft is the protection code that invalid entries carry (MM_PROTECTION).
 func (p Prot) soft() uint64 { return [...]uint64{1, 4, 3, 6, 5}[p] }
 
-// A Space is one 4-level address space of the machine. Writing maps what is
+// levels is how many tables a translation passes.
+func (m *Machine) levels() int {
+	if m.opts.LA57 {
+		return 5
+	}
+	return 4
+}
+
+// A Space is one 4- or 5-level address space of the machine. Writing maps what is
 // not mapped yet.
 type Space struct {
 	m    *Machine
@@ -82,7 +90,7 @@ func (s *Space) entry(va uint64, level int) uint64 {
 		panic(fmt.Sprintf("dumptest: %#x is not canonical", va))
 	}
 	table := s.rootFor(va)
-	for l := 4; ; l-- {
+	for l := s.m.levels(); ; l-- {
 		pa := table<<12 + va>>(12+9*(l-1))&0x1ff*8
 		if l == level {
 			return pa
@@ -107,7 +115,7 @@ func (s *Space) entry(va uint64, level int) uint64 {
 // because the bytes are there.
 func (s *Space) lookup(va uint64) (pfn uint64, ok bool) {
 	table := s.rootFor(va)
-	for l := 4; l >= 1; l-- {
+	for l := s.m.levels(); l >= 1; l-- {
 		pa := table<<12 + va>>(12+9*(l-1))&0x1ff*8
 		e := s.m.phys.u64(pa)
 		if e&(pteValid|pteSwizzle) == 0 && e != 0 {
@@ -157,6 +165,12 @@ func (s *Space) MapLarge(va uint64, prot Prot) {
 		e |= pteGlobal
 	}
 	s.m.phys.putU64(s.entry(va, 2), e)
+}
+
+// MapHuge maps 1 GB to the frames from pfn on, whether the machine has them
+// all or not.
+func (s *Space) MapHuge(va, pfn uint64, prot Prot) {
+	s.m.phys.putU64(s.entry(va, 3), pfn<<12|pteValid|pteAccessed|pteLarge|pteUser|prot.bits())
 }
 
 // PTE returns the entry of the lowest level, and SetPTE changes it, whatever

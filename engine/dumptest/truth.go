@@ -46,6 +46,15 @@ type TruthProcess struct {
 	Threads          []TruthThread
 	Vads             []TruthVad
 	Handles          []TruthHandle
+	Pages            []TruthPage
+}
+
+// A TruthPage is a page of a process whose state is worth a test.
+type TruthPage struct {
+	VA    uint64
+	State string // valid, transition, prototype, page file, demand zero, not in dump
+	Text  string // what stands at its start, when it can be read
+	ByVAD bool   // only the VAD tells where the page's prototype entry is
 }
 
 // A TruthThread is one thread.

@@ -9,9 +9,10 @@ import (
 type vad struct {
 	start, size uint64
 	prot        Prot
-	kind        string // private, image
+	kind        string // private, image, mapped
 	file        string
-	commit      uint64 // pages; 0: what is mapped
+	commit      uint64              // pages; 0: what is mapped
+	view        func(protos uint64) // fills a mapped view's prototype entries
 }
 
 func (p *Process) addVad(v vad) { p.vads = append(p.vads, v) }
@@ -50,7 +51,7 @@ func (p *Process) finishVads() {
 func (p *Process) makeVad(v vad) uint64 {
 	m := p.m
 	typ := "_MMVAD_SHORT"
-	if v.kind == "image" {
+	if v.kind != "private" {
 		typ = "_MMVAD"
 	}
 	va := m.alloc(SizeOf(typ))
@@ -58,12 +59,16 @@ func (p *Process) makeVad(v vad) uint64 {
 	first, last := v.start>>12, (v.start+v.size-1)>>12
 	o.set("StartingVpn", first).set("StartingVpnHigh", first>>32).set("EndingVpn", last).set("EndingVpnHigh", last>>32)
 	o.set("u1.VadFlags1.CommitCharge", v.commit).set("ReferenceCount", 1)
-	if v.kind != "image" {
+	if v.kind == "private" {
 		o.set("u.VadFlags.Protection", v.prot.soft()).set("u.VadFlags.PrivateMemory", 1)
 		o.set("u1.VadFlags1.MemCommit", 1)
 		return va
 	}
-	o.set("u.VadFlags.VadType", 2).set("u.VadFlags.Protection", 7)
+	if v.kind == "image" {
+		o.set("u.VadFlags.VadType", 2).set("u.VadFlags.Protection", 7)
+	} else {
+		o.set("u.VadFlags.Protection", v.prot.soft())
+	}
 	file := m.NewFile(v.file)
 	area := m.alloc(SizeOf("_CONTROL_AREA"))
 	segment := m.allocPaged(SizeOf("_SEGMENT"))
@@ -75,8 +80,14 @@ func (p *Process) makeVad(v vad) uint64 {
 			m.Kernel.U64(protos+8*i, pfn<<12|pteValid|pteAccessed)
 		}
 	}
+	if v.view != nil {
+		v.view(protos)
+	}
 	c := m.Kernel.obj("_CONTROL_AREA", area).set("Segment", segment).set("FilePointer.Value", file|0xc)
-	c.set("NumberOfMappedViews", 1).set("NumberOfSectionReferences", 1).set("u.Flags.Image", 1).set("u.Flags.File", 1)
+	c.set("NumberOfMappedViews", 1).set("NumberOfSectionReferences", 1).set("u.Flags.File", 1)
+	if v.kind == "image" {
+		c.set("u.Flags.Image", 1)
+	}
 	m.Kernel.link(c.addr("ListHead"))
 	m.Kernel.obj("_SEGMENT", segment).set("ControlArea", area).set("TotalNumberOfPtes", pages).set("SizeOfSegment", v.size).set("PrototypePte", protos)
 	m.Kernel.obj("_SUBSECTION", sub).set("ControlArea", area).set("SubsectionBase", protos).set("PtesInSubsection", pages)
