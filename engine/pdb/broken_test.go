@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -129,6 +130,7 @@ func TestBroken(t *testing.T) {
 		{"text", "not a PDB", []byte("hello, world\n")},
 		{"portable", "portable PDB", []byte("BSJB\x01\x00\x01\x00")},
 		{"old", "PDB 2.00", []byte(msf2Magic)},
+		{"compressed", "MSFZ", []byte("Microsoft MSFZ Container\r\n\x1aALD\x00\x00")},
 		{"superblock only", "MSF", []byte(msfMagic)},
 		{"cut off", "MSF directory", sample().build()[:600]},
 		{"fastlink", "FASTLINK", minimal.build()},
@@ -313,5 +315,21 @@ func TestDamagedSamples(t *testing.T) {
 		if f, err := New(b); err == nil {
 			exercise(t, f)
 		}
+	}
+}
+
+// TestConcurrent asks the same file from several goroutines; the race
+// detector sees what a test cannot.
+func TestConcurrent(t *testing.T) {
+	f := openTest(t, globOne(t, "samples/seh-x64/xcpt4.pdb"))
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { exercise(t, f) })
+	}
+	wg.Wait()
+	a, _ := f.Type("_EXCEPTION_RECORD")
+	b, _ := f.Type("_EXCEPTION_RECORD")
+	if a == nil || a != b {
+		t.Errorf("two types of one index: %p, %p", a, b)
 	}
 }

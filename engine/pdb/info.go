@@ -56,29 +56,40 @@ func (f *File) readInfo() error {
 	return nil
 }
 
-// readNamedStreams decodes a serialized hash table from offsets in a string
-// buffer to stream numbers.
+// readNamedStreams decodes the table from offsets in a string buffer to
+// stream numbers.
 func readNamedStreams(d *decoder) map[string]uint32 {
 	text := d.bytes(int(d.u32()))
-	size := d.u32()
-	capacity := d.u32()
-	present := d.bytes(4 * int(min(d.u32(), 1<<24)))
-	d.bytes(4 * int(min(d.u32(), 1<<24))) // deleted slots
-	if d.err == nil && (size > capacity || uint64(size)*8 > uint64(d.left())) {
-		d.fail("%d named streams, capacity %d", size, capacity)
-	}
 	named := map[string]uint32{}
-	for i := 0; i < len(present)*8 && d.err == nil; i++ {
-		if present[i/8]>>(i%8)&1 == 0 {
-			continue
-		}
-		off, n := d.u32(), d.u32()
-		if d.err == nil && uint64(off) < uint64(len(text)) {
+	for off, n := range readHashTable(d) {
+		if uint64(off) < uint64(len(text)) {
 			name, _, _ := bytes.Cut(text[off:], []byte{0})
 			named[string(name)] = n
 		}
 	}
 	return named
+}
+
+// readHashTable decodes a serialized hash table of 32-bit numbers: how many
+// entries, which slots are used, which were deleted, the pairs.
+func readHashTable(d *decoder) map[uint32]uint32 {
+	size := d.u32()
+	capacity := d.u32()
+	present := d.bytes(4 * int(min(d.u32(), 1<<24)))
+	d.bytes(4 * int(min(d.u32(), 1<<24))) // deleted slots
+	if d.err == nil && (size > capacity || uint64(size)*8 > uint64(d.left())) {
+		d.fail("hash table of %d entries, capacity %d", size, capacity)
+	}
+	table := map[uint32]uint32{}
+	for i := 0; i < len(present)*8 && d.err == nil; i++ {
+		if present[i/8]>>(i%8)&1 != 0 {
+			k, v := d.u32(), d.u32()
+			if d.err == nil {
+				table[k] = v
+			}
+		}
+	}
+	return table
 }
 
 // StreamNames returns the names of the named streams, sorted.

@@ -10,6 +10,7 @@ import (
 const (
 	msfMagic      = "Microsoft C/C++ MSF 7.00\r\n\x1aDS\x00\x00\x00"
 	msf2Magic     = "Microsoft C/C++ program database 2.00\r\n\x1aJG"
+	msfzMagic     = "Microsoft MSFZ Container"
 	portableMagic = "BSJB"
 
 	superBlockLen = 56
@@ -37,6 +38,8 @@ func openMSF(data []byte) (*msf, error) {
 		return nil, &UnsupportedError{"portable PDB (.NET)", "it describes managed code only; native symbols need a Windows PDB (MSF 7.00)"}
 	case bytes.HasPrefix(data, []byte(msf2Magic)):
 		return nil, &UnsupportedError{"PDB 2.00 (Visual C++ 6 and older)", "only MSF 7.00 files are read"}
+	case bytes.HasPrefix(data, []byte(msfzMagic)):
+		return nil, &UnsupportedError{"compressed PDB (MSFZ)", "unpack it to an MSF 7.00 file first"}
 	case !bytes.HasPrefix(data, []byte(msfMagic)):
 		return nil, &FormatError{"MSF superblock", 0, "not a PDB file: no MSF 7.00 signature"}
 	}

@@ -19,6 +19,7 @@ type typeStream struct {
 	hashes     extent // of the records' hash values in the hash stream
 	keySize    uint32
 	offsets    extent // of the sparse index
+	adjust     extent // of the table of types that go before others of their name
 
 	sparse func() []sparseEntry
 	byName func() *nameIndex
@@ -48,6 +49,7 @@ func (t *typeStream) init(s *stream, m *msf, hashName string) {
 	t.buckets = d.u32()
 	t.hashes = extent{d.u32(), d.u32()}
 	t.offsets = extent{d.u32(), d.u32()}
+	t.adjust = extent{d.u32(), d.u32()}
 	switch {
 	case d.err != nil:
 		t.err = d.err
@@ -173,6 +175,7 @@ type nameIndex struct {
 	buckets []uint32 // per bucket: 1 + first record number; 0 for none
 	next    []uint32 // per record: 1 + next record number of its bucket
 	rest    func() []restEntry
+	newest  map[uint32]bool // types that count before others of their name
 }
 
 type restEntry struct {
@@ -182,7 +185,7 @@ type restEntry struct {
 
 // readNameIndex chains the records of each bucket, in ascending order.
 func (t *typeStream) readNameIndex() *nameIndex {
-	ix := &nameIndex{rest: sync.OnceValue(t.readRest)}
+	ix := &nameIndex{rest: sync.OnceValue(t.readRest), newest: t.readNewest()}
 	n := t.end - t.begin
 	if t.hash == nil || t.keySize != 4 || t.buckets == 0 || t.buckets > 1<<20 || t.hashes.len/4 < n {
 		return ix
@@ -210,6 +213,20 @@ func (t *typeStream) readNameIndex() *nameIndex {
 		hi = lo
 	}
 	return ix
+}
+
+// readNewest reads what incremental links leave: of several definitions of a
+// name they say which is the current one.
+func (t *typeStream) readNewest() map[uint32]bool {
+	if t.hash == nil || t.adjust.len == 0 {
+		return nil
+	}
+	d := t.hash.decoder(t.hash.name, t.adjust.off, t.adjust.len)
+	newest := map[uint32]bool{}
+	for _, ti := range readHashTable(d) {
+		newest[ti] = true
+	}
+	return newest
 }
 
 // inBucket calls fn with the type indexes of one bucket until it returns false.

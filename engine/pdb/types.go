@@ -33,8 +33,14 @@ func (f *File) findType(name string, match func([]byte, string) bool) (*types.Ty
 			}
 			return true
 		}
-		def = ti
-		return false
+		if def == 0 {
+			def = ti
+		}
+		newest := f.tpi.byName().newest
+		if newest[ti] {
+			def = ti
+		}
+		return len(newest) > 0 && !newest[ti]
 	}
 	h := hashV1([]byte(name))
 	f.tpi.inBucket(h, look)
@@ -161,8 +167,11 @@ func (f *File) resolve(ti uint32) uint32 {
 		} else if string(c.name) != name {
 			return true
 		}
-		out = cand
-		return false
+		newest := f.tpi.byName().newest
+		if out == ti || newest[cand] {
+			out = cand
+		}
+		return len(newest) > 0 && !newest[cand]
 	}
 	f.tpi.inBucket(hashV1([]byte(name)), look)
 	if out == ti && unique != "" {
