@@ -1,10 +1,12 @@
 package windows
 
 import (
+	"fmt"
 	"strings"
 
 	"kdap/engine/arch/amd64"
 	"kdap/engine/memory"
+	"kdap/engine/types"
 )
 
 // DispatcherThread is the type byte of a thread's dispatcher header.
@@ -64,9 +66,24 @@ func (p Process) PEBPagedOut() bool {
 	return err != nil
 }
 
+// member reads a pointer-sized member of an object; without a type for the
+// object by the offset that the KDBG has for debuggers.
+func (s *System) member(obj types.Object, path string, off func(*KDBG) uint16) (uint64, error) {
+	if obj.Err() == nil || s.kdbg == nil || obj.Addr() == 0 || off(s.kdbg) == 0 {
+		return obj.Field(path).Uint()
+	}
+	return memory.ReadUint(s.kernel, obj.Addr()+uint64(off(s.kdbg)), 8)
+}
+
 // ProcessField returns the address of the member that says in which process
 // the thread runs.
-func (t Thread) ProcessField() uint64 { return t.tcb("ApcState.Process").Addr() }
+func (t Thread) ProcessField() uint64 {
+	f := t.tcb("ApcState.Process")
+	if f.Err() != nil && t.sys.kdbg != nil {
+		return t.Addr() + uint64(t.sys.kdbg.KThreadApcProcess)
+	}
+	return f.Addr()
+}
 
 // SummaryName is what a module is called in lists of symbol errors: the
 // kernel by its PDB, the others by their module names.
@@ -77,4 +94,23 @@ func (m *Module) SummaryName() string {
 		}
 	}
 	return m.Name
+}
+
+// SpecialRegisters returns the processor's control and descriptor registers as
+// saved at the crash.
+func (c Processor) SpecialRegisters() (*amd64.SpecialRegisters, error) {
+	at := c.prcb.Field("ProcessorState.SpecialRegisters")
+	addr := at.Addr()
+	if at.Err() != nil {
+		off := c.kdbg().PrcbSpecialRegs
+		if off == 0 {
+			return nil, fmt.Errorf("control registers of processor %d: %w", c.number, at.Err())
+		}
+		addr = c.Addr() + uint64(off)
+	}
+	regs, err := amd64.ReadSpecialRegisters(c.sys.Kernel(), addr, c.sys.layout(amd64.DefaultSpecialRegisters))
+	if err != nil {
+		return nil, fmt.Errorf("control registers of processor %d: %w", c.number, err)
+	}
+	return regs, nil
 }

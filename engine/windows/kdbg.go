@@ -46,6 +46,7 @@ type KDBG struct {
 	PrcbVendorString     uint16
 	PrcbProcStateContext uint16
 	PrcbNumber           uint16
+	PrcbSpecialRegs      uint16 // OffsetPrcbProcStateSpecialReg
 	SizeEThread          uint16
 	PrcbContext          uint16
 	KThreadStackLimit    uint32
@@ -126,6 +127,7 @@ func parseKDBG(addr uint64, b []byte) (*KDBG, error) {
 		PrcbVendorString:     u16(0x2ba),
 		PrcbProcStateContext: u16(0x2bc),
 		PrcbNumber:           u16(0x2be),
+		PrcbSpecialRegs:      u16(0x2f2),
 		SizeEThread:          u16(0x2c0),
 		PrcbContext:          u16(0x338),
 		KThreadStackLimit:    u32(0x340),
@@ -175,4 +177,25 @@ func scanKDBG(space memory.Space, base, size uint64) (*KDBG, bool) {
 		}
 	}
 	return nil, false
+}
+
+// offsets returns the structure offsets of the KDBG, zeros without one.
+func (s *System) offsets() KDBG {
+	if s.kdbg == nil {
+		return KDBG{}
+	}
+	return *s.kdbg
+}
+
+// orKDBG returns a value read by symbols or, where those failed, the number at
+// an offset that the KDBG names. An offset of 0 is none: no such member is the
+// first of its structure.
+func (s *System) orKDBG(v uint64, err error, addr, off uint64, size int) (uint64, error) {
+	if err == nil || off == 0 || addr == 0 {
+		return v, err
+	}
+	if v, rerr := memory.ReadUint(s.kernel, addr+off, size); rerr == nil {
+		return v, nil
+	}
+	return 0, err
 }

@@ -62,7 +62,8 @@ func (p Process) PID() (uint64, error) { return p.obj.Field("UniqueProcessId").U
 
 // ParentPID returns the id of the process that created this one.
 func (p Process) ParentPID() (uint64, error) {
-	return p.obj.Field("InheritedFromUniqueProcessId").Uint()
+	v, err := p.obj.Field("InheritedFromUniqueProcessId").Uint()
+	return p.sys.orKDBG(v, err, p.addr, uint64(p.sys.offsets().EprocessParentCid), 8)
 }
 
 // Name returns the image name that the kernel keeps, cut to 15 bytes.
@@ -98,11 +99,15 @@ func (p Process) NTPath() (string, error) {
 }
 
 // DTB returns DirectoryTableBase as the process has it, PCID bits included.
-func (p Process) DTB() (uint64, error) { return p.obj.Field("Pcb.DirectoryTableBase").Uint() }
+func (p Process) DTB() (uint64, error) {
+	return p.sys.member(p.obj, "Pcb.DirectoryTableBase", func(k *KDBG) uint16 { return k.EprocessDTB })
+}
 
 // PEB returns the address of the process environment block, 0 for processes
 // without a user part.
-func (p Process) PEB() (uint64, error) { return p.obj.Field("Peb").Uint() }
+func (p Process) PEB() (uint64, error) {
+	return p.sys.member(p.obj, "Peb", func(k *KDBG) uint16 { return k.EprocessPeb })
+}
 
 // Space returns the process's address space: its user part and the kernel's.
 // A dump without page tables has one space for all.

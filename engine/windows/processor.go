@@ -17,6 +17,7 @@ const maxProcessors = 2048
 type Processor struct {
 	sys    *System
 	number int
+	addr   uint64
 	prcb   types.Object
 }
 
@@ -50,7 +51,7 @@ func (s *System) Processor(n int) (Processor, error) {
 	if err != nil {
 		return Processor{}, fmt.Errorf("processor %d: %w", n, err)
 	}
-	return Processor{sys: s, number: n, prcb: s.Struct("_KPRCB", addr)}, nil
+	return Processor{sys: s, number: n, addr: addr, prcb: s.Struct("_KPRCB", addr)}, nil
 }
 
 func (s *System) prcbAddr(n int) (uint64, error) {
@@ -75,7 +76,7 @@ func (s *System) prcbAddr(n int) (uint64, error) {
 func (c Processor) Number() int { return c.number }
 
 // Addr returns the address of the _KPRCB.
-func (c Processor) Addr() uint64 { return c.prcb.Addr() }
+func (c Processor) Addr() uint64 { return c.addr }
 
 // Object returns the _KPRCB itself.
 func (c Processor) Object() types.Object { return c.prcb }
@@ -83,24 +84,12 @@ func (c Processor) Object() types.Object { return c.prcb }
 // field reads a pointer-sized member, by symbols or by the offset the KDBG names.
 func (c Processor) field(name string, kdbgOff uint16) (uint64, error) {
 	v, err := c.prcb.Field(name).Uint()
-	if err != nil && kdbgOff != 0 {
-		if v, rerr := memory.ReadUint(c.sys.Kernel(), c.prcb.Addr()+uint64(kdbgOff), 8); rerr == nil {
-			return v, nil
-		}
-	}
-	return v, err
-}
-
-func (c Processor) kdbg() KDBG {
-	if c.sys.kdbg == nil {
-		return KDBG{}
-	}
-	return *c.sys.kdbg
+	return c.sys.orKDBG(v, err, c.addr, uint64(kdbgOff), 8)
 }
 
 // CurrentThread returns the address of the _ETHREAD that runs.
 func (c Processor) CurrentThread() (uint64, error) {
-	return c.field("CurrentThread", c.kdbg().PrcbCurrentThread)
+	return c.field("CurrentThread", c.sys.offsets().PrcbCurrentThread)
 }
 
 // NextThread returns the thread selected to run next, 0 for none.
@@ -108,7 +97,7 @@ func (c Processor) NextThread() (uint64, error) { return c.field("NextThread", 0
 
 // IdleThread returns the address of the processor's idle thread.
 func (c Processor) IdleThread() (uint64, error) {
-	return c.field("IdleThread", c.kdbg().PrcbIdleThread)
+	return c.field("IdleThread", c.sys.offsets().PrcbIdleThread)
 }
 
 // KPCR returns the address of the _KPCR that holds the block.
@@ -127,7 +116,7 @@ func (c Processor) KPCR() (uint64, error) {
 // Context returns the processor's registers as saved at the crash: the CONTEXT
 // the PRCB points at, else its ProcessorState.
 func (c Processor) Context() (*amd64.Context, error) {
-	ptr, err := c.field("Context", c.kdbg().PrcbContext)
+	ptr, err := c.field("Context", c.sys.offsets().PrcbContext)
 	if err == nil && ptr != 0 {
 		if ctx, cerr := c.sys.contextAt(ptr); cerr == nil {
 			return ctx, nil
@@ -136,7 +125,7 @@ func (c Processor) Context() (*amd64.Context, error) {
 	frame := c.prcb.Field("ProcessorState.ContextFrame")
 	addr := frame.Addr()
 	if frame.Err() != nil {
-		off := c.kdbg().PrcbProcStateContext
+		off := c.sys.offsets().PrcbProcStateContext
 		if off == 0 {
 			return nil, fmt.Errorf("context of processor %d: %w", c.number, frame.Err())
 		}

@@ -242,7 +242,7 @@ func (s *System) symbolOr(name string, fromKDBG func(*KDBG) uint64) (uint64, err
 func (s *System) Struct(typeName string, addr uint64) types.Object {
 	t, err := s.Type(typeName)
 	if err != nil {
-		return types.Failed(err)
+		return types.FailedAt(addr, err)
 	}
 	return types.NewObject(s.kernel, t, addr)
 }

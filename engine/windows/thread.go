@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"kdap/engine/memory"
 	"kdap/engine/types"
 )
 
@@ -41,6 +42,9 @@ func (t Thread) IsThread() bool {
 // DispatcherType returns the type byte of the object's dispatcher header.
 func (t Thread) DispatcherType() (uint64, error) {
 	v, err := t.tcb("Header.Type").Uint()
+	if err != nil && t.obj.Err() != nil {
+		v, err = memory.ReadUint(t.sys.kernel, t.Addr(), 1) // it begins the object in all builds
+	}
 	return v & 0x7f, err
 }
 
@@ -76,7 +80,7 @@ func (t Thread) Process() (Process, error) {
 // AttachedProcess returns the process whose address space the thread runs in,
 // which differs from its owner while it is attached to another.
 func (t Thread) AttachedProcess() (Process, error) {
-	addr, err := t.tcb("ApcState.Process").Uint()
+	addr, err := t.sys.member(t.obj, "Tcb.ApcState.Process", func(k *KDBG) uint16 { return k.KThreadApcProcess })
 	if err != nil {
 		return Process{}, fmt.Errorf("process of thread %#x: %w", t.Addr(), err)
 	}
@@ -84,7 +88,9 @@ func (t Thread) AttachedProcess() (Process, error) {
 }
 
 // TEB returns the address of the thread environment block, 0 for kernel threads.
-func (t Thread) TEB() (uint64, error) { return t.tcb("Teb").Uint() }
+func (t Thread) TEB() (uint64, error) {
+	return t.sys.member(t.obj, "Tcb.Teb", func(k *KDBG) uint16 { return k.KThreadTeb })
+}
 
 // State returns the scheduling state, one of the State constants.
 func (t Thread) State() (uint64, error) { return t.tcb("State").Uint() }
@@ -148,7 +154,9 @@ func (t Thread) RunsOn(ctx context.Context) (int, bool) {
 }
 
 // KernelStack returns the saved stack pointer of a thread that does not run.
-func (t Thread) KernelStack() (uint64, error) { return t.tcb("KernelStack").Uint() }
+func (t Thread) KernelStack() (uint64, error) {
+	return t.sys.member(t.obj, "Tcb.KernelStack", func(k *KDBG) uint16 { return k.KThreadKernelStack })
+}
 
 // InitialStack returns the top of the kernel stack's usable part.
 func (t Thread) InitialStack() (uint64, error) { return t.tcb("InitialStack").Uint() }
