@@ -271,3 +271,56 @@ func TestTypeListsAsRecorded(t *testing.T) {
 		t.Errorf("Typedef: %v, %v", typ, ok)
 	}
 }
+
+// TestLinesAsRecorded compares the source line of every place that the record
+// gives one for, in stacks and disassembly: "ntdll!Name+0x36 [C:\x.c @ 44]".
+func TestLinesAsRecorded(t *testing.T) {
+	row := regexp.MustCompile(`\b(PotionShop|ntdll|KERNELBASE|KERNEL32)!(\w+)(?:\+0x([0-9a-f]+))? \[(\S+) @ (\d+)\]`)
+	names, err := filepath.Glob(filepath.Join(truth.Path(t, "reference", "windbg", "lab"), "*.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]*File{}
+	seen := map[string]bool{}
+	for _, name := range names {
+		for _, b := range record(t, filepath.Base(name)) {
+			for _, line := range b[1:] {
+				m := row.FindStringSubmatch(line)
+				if m == nil || seen[m[0]] {
+					continue
+				}
+				seen[m[0]] = true
+				f := files[m[1]]
+				if f == nil {
+					pdb := m[1]
+					if pdb != "PotionShop" {
+						pdb = strings.ToLower(pdb)
+					}
+					f = openTest(t, globOne(t, pdb+".pdb/*/"+pdb+".pdb"))
+					files[m[1]] = f
+				}
+				s, ok := f.LookupGlobal(m[2])
+				p, found := f.Resolve(s)
+				if !ok || !found {
+					t.Errorf("no procedure %s!%s", m[1], m[2])
+					continue
+				}
+				at := p.RVA + recordedRVA(m[3], 0)
+				l, ok := f.LineAt(at)
+				if !ok || l.File.Name != m[4] || fmt.Sprint(l.Number) != m[5] {
+					t.Errorf("%s: %s @ %d, %v", m[0], l.File.Name, l.Number, ok)
+				}
+				again := false
+				for o := range f.LinesOf(filepath.Base(strings.ReplaceAll(m[4], `\`, "/"))) {
+					again = again || o.RVA == l.RVA && o.Number == l.Number
+				}
+				if !again {
+					t.Errorf("%s: not among the lines of its file", m[0])
+				}
+			}
+		}
+	}
+	if len(seen) < 30 {
+		t.Errorf("only %d places compared", len(seen))
+	}
+}
