@@ -36,7 +36,7 @@ const (
 	Cache              // cache*…: a store that also keeps what elements to its right find
 )
 
-// ParsePath splits a path. Quotes around an element are taken off, empty and
+// ParsePath splits a path. Quotes are taken off, empty and
 // repeated elements are dropped.
 func ParsePath(text string) Path {
 	var p Path
@@ -65,10 +65,7 @@ func sameElement(a, b string) bool {
 }
 
 func parseElement(text string) (Element, bool) {
-	text = strings.TrimSpace(text)
-	if n := len(text); n >= 2 && text[0] == '"' && text[n-1] == '"' {
-		text = text[1 : n-1]
-	}
+	text = strings.TrimSpace(strings.ReplaceAll(text, `"`, ""))
 	if text == "" || strings.ContainsRune(text, 0) {
 		return Element{}, false
 	}
