@@ -47,6 +47,9 @@ func NewObject(space memory.Space, t *Type, addr uint64) Object {
 // Failed returns an object on which every read returns err.
 func Failed(err error) Object { return Object{err: err} }
 
+// FailedAt is Failed for an object whose address is known all the same.
+func FailedAt(addr uint64, err error) Object { return Object{addr: addr, err: err} }
+
 // Err returns the error that the path to this object met, if any.
 func (o Object) Err() error { return o.err }
 

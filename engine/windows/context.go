@@ -6,7 +6,6 @@ import (
 
 	"kdap/engine/arch/amd64"
 	"kdap/engine/memory"
-	"kdap/engine/types"
 )
 
 // DispatcherThread is the type byte of a thread's dispatcher header.
@@ -66,15 +65,6 @@ func (p Process) PEBPagedOut() bool {
 	return err != nil
 }
 
-// member reads a pointer-sized member of an object; without a type for the
-// object by the offset that the KDBG has for debuggers.
-func (s *System) member(obj types.Object, path string, off func(*KDBG) uint16) (uint64, error) {
-	if obj.Err() == nil || s.kdbg == nil || obj.Addr() == 0 || off(s.kdbg) == 0 {
-		return obj.Field(path).Uint()
-	}
-	return memory.ReadUint(s.kernel, obj.Addr()+uint64(off(s.kdbg)), 8)
-}
-
 // ProcessField returns the address of the member that says in which process
 // the thread runs.
 func (t Thread) ProcessField() uint64 {
@@ -102,7 +92,7 @@ func (c Processor) SpecialRegisters() (*amd64.SpecialRegisters, error) {
 	at := c.prcb.Field("ProcessorState.SpecialRegisters")
 	addr := at.Addr()
 	if at.Err() != nil {
-		off := c.kdbg().PrcbSpecialRegs
+		off := c.sys.offsets().PrcbSpecialRegs
 		if off == 0 {
 			return nil, fmt.Errorf("control registers of processor %d: %w", c.number, at.Err())
 		}

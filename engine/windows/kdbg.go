@@ -6,6 +6,7 @@ import (
 	"math/bits"
 
 	"kdap/engine/memory"
+	"kdap/engine/types"
 )
 
 // KDBG is the kernel's KDDEBUGGER_DATA64: what the kernel tells debuggers
@@ -187,15 +188,12 @@ func (s *System) offsets() KDBG {
 	return *s.kdbg
 }
 
-// orKDBG returns a value read by symbols or, where those failed, the number at
-// an offset that the KDBG names. An offset of 0 is none: no such member is the
-// first of its structure.
-func (s *System) orKDBG(v uint64, err error, addr, off uint64, size int) (uint64, error) {
-	if err == nil || off == 0 || addr == 0 {
-		return v, err
+// member reads a number that is a member of an object; where the symbols have
+// no type for the object by the offset that the KDBG has for debuggers. An
+// offset of 0 is none: no such member is the first of its structure.
+func (s *System) member(obj types.Object, path string, off uint16, size int) (uint64, error) {
+	if obj.Err() == nil || obj.Addr() == 0 || off == 0 {
+		return obj.Field(path).Uint()
 	}
-	if v, rerr := memory.ReadUint(s.kernel, addr+off, size); rerr == nil {
-		return v, nil
-	}
-	return 0, err
+	return memory.ReadUint(s.kernel, obj.Addr()+uint64(off), size)
 }

@@ -23,7 +23,6 @@ const (
 // the dump and say so when they cannot.
 type Process struct {
 	sys    *System
-	addr   uint64
 	obj    types.Object
 	source string
 }
@@ -31,7 +30,7 @@ type Process struct {
 // Process returns the view over the _EPROCESS at addr, which need not be one:
 // IsProcess tells.
 func (s *System) Process(addr uint64) Process {
-	return Process{sys: s, addr: addr, obj: s.Struct("_EPROCESS", addr), source: SourceList}
+	return Process{sys: s, obj: s.Struct("_EPROCESS", addr), source: SourceList}
 }
 
 // IsProcess reports whether the object looks like a process: its dispatcher
@@ -46,7 +45,7 @@ func (p Process) IsProcess() bool {
 }
 
 // Addr returns the address of the _EPROCESS.
-func (p Process) Addr() uint64 { return p.addr }
+func (p Process) Addr() uint64 { return p.obj.Addr() }
 
 // Object returns the _EPROCESS itself.
 func (p Process) Object() types.Object { return p.obj }
@@ -62,8 +61,7 @@ func (p Process) PID() (uint64, error) { return p.obj.Field("UniqueProcessId").U
 
 // ParentPID returns the id of the process that created this one.
 func (p Process) ParentPID() (uint64, error) {
-	v, err := p.obj.Field("InheritedFromUniqueProcessId").Uint()
-	return p.sys.orKDBG(v, err, p.addr, uint64(p.sys.offsets().EprocessParentCid), 8)
+	return p.sys.member(p.obj, "InheritedFromUniqueProcessId", p.sys.offsets().EprocessParentCid, 8)
 }
 
 // Name returns the image name that the kernel keeps, cut to 15 bytes.
@@ -100,13 +98,13 @@ func (p Process) NTPath() (string, error) {
 
 // DTB returns DirectoryTableBase as the process has it, PCID bits included.
 func (p Process) DTB() (uint64, error) {
-	return p.sys.member(p.obj, "Pcb.DirectoryTableBase", func(k *KDBG) uint16 { return k.EprocessDTB })
+	return p.sys.member(p.obj, "Pcb.DirectoryTableBase", p.sys.offsets().EprocessDTB, 8)
 }
 
 // PEB returns the address of the process environment block, 0 for processes
 // without a user part.
 func (p Process) PEB() (uint64, error) {
-	return p.sys.member(p.obj, "Peb", func(k *KDBG) uint16 { return k.EprocessPeb })
+	return p.sys.member(p.obj, "Peb", p.sys.offsets().EprocessPeb, 8)
 }
 
 // Space returns the process's address space: its user part and the kernel's.
@@ -215,7 +213,7 @@ func (p Process) Threads(ctx context.Context) iter.Seq2[Thread, error] {
 				yield(Thread{}, fmt.Errorf("threads of process %#x: %w", p.Addr(), err))
 				return
 			}
-			if !yield(Thread{sys: p.sys, addr: obj.Addr(), obj: obj}, nil) {
+			if !yield(Thread{sys: p.sys, obj: obj}, nil) {
 				return
 			}
 		}
@@ -293,7 +291,7 @@ func (s *System) ActiveProcesses(ctx context.Context) iter.Seq2[Process, error] 
 				yield(Process{}, fmt.Errorf("active processes: %w", err))
 				return
 			}
-			if !yield(Process{sys: s, addr: obj.Addr(), obj: obj, source: SourceList}, nil) {
+			if !yield(Process{sys: s, obj: obj, source: SourceList}, nil) {
 				return
 			}
 		}
@@ -306,7 +304,7 @@ func (s *System) IdleProcess() (Process, error) {
 	if err != nil {
 		return Process{}, err
 	}
-	return Process{sys: s, addr: addr, obj: s.Struct("_EPROCESS", addr), source: SourceIdle}, nil
+	return Process{sys: s, obj: s.Struct("_EPROCESS", addr), source: SourceIdle}, nil
 }
 
 func (s *System) activeProcessHead() (types.Object, error) {

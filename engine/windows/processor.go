@@ -17,7 +17,6 @@ const maxProcessors = 2048
 type Processor struct {
 	sys    *System
 	number int
-	addr   uint64
 	prcb   types.Object
 }
 
@@ -51,7 +50,7 @@ func (s *System) Processor(n int) (Processor, error) {
 	if err != nil {
 		return Processor{}, fmt.Errorf("processor %d: %w", n, err)
 	}
-	return Processor{sys: s, number: n, addr: addr, prcb: s.Struct("_KPRCB", addr)}, nil
+	return Processor{sys: s, number: n, prcb: s.Struct("_KPRCB", addr)}, nil
 }
 
 func (s *System) prcbAddr(n int) (uint64, error) {
@@ -76,15 +75,14 @@ func (s *System) prcbAddr(n int) (uint64, error) {
 func (c Processor) Number() int { return c.number }
 
 // Addr returns the address of the _KPRCB.
-func (c Processor) Addr() uint64 { return c.addr }
+func (c Processor) Addr() uint64 { return c.prcb.Addr() }
 
 // Object returns the _KPRCB itself.
 func (c Processor) Object() types.Object { return c.prcb }
 
 // field reads a pointer-sized member, by symbols or by the offset the KDBG names.
 func (c Processor) field(name string, kdbgOff uint16) (uint64, error) {
-	v, err := c.prcb.Field(name).Uint()
-	return c.sys.orKDBG(v, err, c.addr, uint64(kdbgOff), 8)
+	return c.sys.member(c.prcb, name, kdbgOff, 8)
 }
 
 // CurrentThread returns the address of the _ETHREAD that runs.

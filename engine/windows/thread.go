@@ -13,14 +13,13 @@ import (
 
 // A Thread is a view over one _ETHREAD.
 type Thread struct {
-	sys  *System
-	addr uint64
-	obj  types.Object
+	sys *System
+	obj types.Object
 }
 
 // Thread returns the view over the _ETHREAD at addr; IsThread tells whether it is one.
 func (s *System) Thread(addr uint64) Thread {
-	return Thread{sys: s, addr: addr, obj: s.Struct("_ETHREAD", addr)}
+	return Thread{sys: s, obj: s.Struct("_ETHREAD", addr)}
 }
 
 // Thread states, _KTHREAD_STATE of the kernel's public types.
@@ -51,7 +50,7 @@ func (t Thread) DispatcherType() (uint64, error) {
 func (t Thread) tcb(path string) types.Object { return t.obj.Field("Tcb").Field(path) }
 
 // Addr returns the address of the _ETHREAD.
-func (t Thread) Addr() uint64 { return t.addr }
+func (t Thread) Addr() uint64 { return t.obj.Addr() }
 
 // Object returns the _ETHREAD itself.
 func (t Thread) Object() types.Object { return t.obj }
@@ -80,7 +79,7 @@ func (t Thread) Process() (Process, error) {
 // AttachedProcess returns the process whose address space the thread runs in,
 // which differs from its owner while it is attached to another.
 func (t Thread) AttachedProcess() (Process, error) {
-	addr, err := t.sys.member(t.obj, "Tcb.ApcState.Process", func(k *KDBG) uint16 { return k.KThreadApcProcess })
+	addr, err := t.sys.member(t.obj, "Tcb.ApcState.Process", t.sys.offsets().KThreadApcProcess, 8)
 	if err != nil {
 		return Process{}, fmt.Errorf("process of thread %#x: %w", t.Addr(), err)
 	}
@@ -89,17 +88,21 @@ func (t Thread) AttachedProcess() (Process, error) {
 
 // TEB returns the address of the thread environment block, 0 for kernel threads.
 func (t Thread) TEB() (uint64, error) {
-	return t.sys.member(t.obj, "Tcb.Teb", func(k *KDBG) uint16 { return k.KThreadTeb })
+	return t.sys.member(t.obj, "Tcb.Teb", t.sys.offsets().KThreadTeb, 8)
 }
 
 // State returns the scheduling state, one of the State constants.
-func (t Thread) State() (uint64, error) { return t.tcb("State").Uint() }
+func (t Thread) State() (uint64, error) {
+	return t.sys.member(t.obj, "Tcb.State", t.sys.offsets().KThreadState, 1)
+}
 
 // StateName spells a state as the kernel's _KTHREAD_STATE does.
 func (s *System) StateName(state uint64) string { return s.enumName("_KTHREAD_STATE", state) }
 
 // WaitReason returns why the thread waits, a _KWAIT_REASON.
-func (t Thread) WaitReason() (uint64, error) { return t.tcb("WaitReason").Uint() }
+func (t Thread) WaitReason() (uint64, error) {
+	return t.sys.member(t.obj, "Tcb.WaitReason", t.sys.offsets().KThreadWaitReason, 1)
+}
 
 // WaitReasonName spells a reason as the kernel's _KWAIT_REASON does.
 func (s *System) WaitReasonName(reason uint64) string { return s.enumName("_KWAIT_REASON", reason) }
@@ -155,11 +158,13 @@ func (t Thread) RunsOn(ctx context.Context) (int, bool) {
 
 // KernelStack returns the saved stack pointer of a thread that does not run.
 func (t Thread) KernelStack() (uint64, error) {
-	return t.sys.member(t.obj, "Tcb.KernelStack", func(k *KDBG) uint16 { return k.KThreadKernelStack })
+	return t.sys.member(t.obj, "Tcb.KernelStack", t.sys.offsets().KThreadKernelStack, 8)
 }
 
 // InitialStack returns the top of the kernel stack's usable part.
-func (t Thread) InitialStack() (uint64, error) { return t.tcb("InitialStack").Uint() }
+func (t Thread) InitialStack() (uint64, error) {
+	return t.sys.member(t.obj, "Tcb.InitialStack", t.sys.offsets().KThreadInitialStack, 8)
+}
 
 // StackBounds returns the kernel stack's limit and base.
 func (t Thread) StackBounds() (limit, base uint64, err error) {
