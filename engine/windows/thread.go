@@ -96,8 +96,18 @@ func (t Thread) State() (uint64, error) {
 	return t.sys.member(t.obj, "Tcb.State", t.sys.offsets().KThreadState, 1)
 }
 
+// stateNames are the kernel's _KTHREAD_STATE, for use without symbols.
+var stateNames = []string{
+	"Initialized", "Ready", "Running", "Standby", "Terminated", "Waiting", "Transition", "DeferredReady", "GateWait",
+}
+
 // StateName spells a state as the kernel's _KTHREAD_STATE does.
-func (s *System) StateName(state uint64) string { return s.enumName("_KTHREAD_STATE", state) }
+func (s *System) StateName(state uint64) string {
+	if name := s.enumName("_KTHREAD_STATE", state); name != "" || state >= uint64(len(stateNames)) {
+		return name
+	}
+	return stateNames[state]
+}
 
 // WaitReason returns why the thread waits, a _KWAIT_REASON.
 func (t Thread) WaitReason() (uint64, error) {
