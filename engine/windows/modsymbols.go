@@ -25,6 +25,7 @@ type imageData struct {
 
 	fileOnce sync.Once
 	file     *pe.Image // the image file, nil when none was found
+	filePath string
 	fileErr  error
 }
 
@@ -49,7 +50,7 @@ func (m *Module) Symbols(ctx context.Context) *symbols.Table {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.table == nil {
-		table, report, err := m.loadSymbols(ctx)
+		table, report, err := m.LoadSymbols(ctx, m.sys.finder, symbols.DefaultOptions)
 		if ctx.Err() != nil {
 			return &symbols.Table{} // not kept: the search was given up, it did not fail
 		}
@@ -58,22 +59,25 @@ func (m *Module) Symbols(ctx context.Context) *symbols.Table {
 	return d.table
 }
 
-func (m *Module) loadSymbols(ctx context.Context) (*symbols.Table, *symbols.Report, error) {
+// LoadSymbols searches for the module's symbols with a finder of the caller's,
+// and answers as the options say. The table is not kept. It is never nil; the
+// error says why there is no symbol file.
+func (m *Module) LoadSymbols(ctx context.Context, f *symbols.Finder, opts symbols.Options) (*symbols.Table, *symbols.Report, error) {
 	cv, err := m.CodeView()
 	if err != nil {
 		// Without the header's page the image file tells what to look for.
-		file, ferr := m.File(ctx)
+		file, _, ferr := m.FileFrom(ctx, f)
 		if ferr != nil {
-			return m.exports(ctx), nil, err
+			return m.exports(ctx, f, opts), nil, err
 		}
 		if cv, ferr = file.CodeView(); ferr != nil {
-			return m.exports(ctx), nil, err
+			return m.exports(ctx, f, opts), nil, err
 		}
 	}
 	want := symbols.Want{PDB: cv.Name, GUID: cv.GUID, Age: cv.Age, Ext: extension(m.ImageName)}
-	found, report, err := m.sys.finder.Find(ctx, want)
+	found, report, err := f.Find(ctx, want)
 	if err != nil {
-		return m.exports(ctx), report, fmt.Errorf("%v", report)
+		return m.exports(ctx, f, opts), report, fmt.Errorf("%v", report)
 	}
 	sections := func() []symbols.Section {
 		img, err := m.Image()
@@ -82,21 +86,21 @@ func (m *Module) loadSymbols(ctx context.Context) (*symbols.Table, *symbols.Repo
 		}
 		return symbols.SectionsOf(img)
 	}
-	return symbols.NewTable(found, sections, symbols.DefaultOptions), report, nil
+	return symbols.NewTable(found, sections, opts), report, nil
 }
 
 // exports makes a table of the export directory: of the image in memory or, if
 // that cannot be read, of the image file.
-func (m *Module) exports(ctx context.Context) *symbols.Table {
+func (m *Module) exports(ctx context.Context, f *symbols.Finder, opts symbols.Options) *symbols.Table {
 	if img, err := m.Image(); err == nil {
-		if t := symbols.NewExportTable(img, symbols.DefaultOptions); t.Rank != symbols.NoSymbols {
+		if t := symbols.NewExportTable(img, opts); t.Rank != symbols.NoSymbols {
 			return t
 		}
 	}
-	if file, err := m.File(ctx); err == nil {
-		return symbols.NewExportTable(file, symbols.DefaultOptions)
+	if file, _, err := m.FileFrom(ctx, f); err == nil {
+		return symbols.NewExportTable(file, opts)
 	}
-	return symbols.NewExportTable(nil, symbols.DefaultOptions)
+	return symbols.NewExportTable(nil, opts)
 }
 
 func extension(file string) string {
@@ -109,20 +113,30 @@ func extension(file string) string {
 // File returns the image file of the module from the image path. It is looked
 // for once.
 func (m *Module) File(ctx context.Context) (*pe.Image, error) {
+	im, _, err := m.FileFrom(ctx, m.sys.finder)
+	return im, err
+}
+
+// FileFrom looks for the module's image file with a finder and returns it with
+// its path. What the target's own finder found is kept.
+func (m *Module) FileFrom(ctx context.Context, f *symbols.Finder) (*pe.Image, string, error) {
+	if f != m.sys.finder {
+		return m.findFile(ctx, f)
+	}
 	d := m.data()
-	d.fileOnce.Do(func() {
-		stamp, size := m.TimeDateStamp, uint32(m.Size)
-		if !m.HasTimeDateStamp {
-			d.fileErr = fmt.Errorf("%s: its time stamp is not known, so no image file can be looked for", m.ImageName)
-			return
-		}
-		var report *symbols.Report
-		d.file, _, report, d.fileErr = m.sys.finder.FindImage(ctx, symbols.WantImage{Name: m.ImageName, Stamp: stamp, Size: size})
-		if d.fileErr != nil {
-			d.fileErr = fmt.Errorf("%v", report)
-		}
-	})
-	return d.file, d.fileErr
+	d.fileOnce.Do(func() { d.file, d.filePath, d.fileErr = m.findFile(ctx, f) })
+	return d.file, d.filePath, d.fileErr
+}
+
+func (m *Module) findFile(ctx context.Context, f *symbols.Finder) (*pe.Image, string, error) {
+	if !m.HasTimeDateStamp {
+		return nil, "", fmt.Errorf("%s: its time stamp is not known, so no image file can be looked for", m.ImageName)
+	}
+	im, path, report, err := f.FindImage(ctx, symbols.WantImage{Name: m.ImageName, Stamp: m.TimeDateStamp, Size: uint32(m.Size)})
+	if err != nil {
+		return nil, "", fmt.Errorf("%v", report)
+	}
+	return im, path, nil
 }
 
 // SymbolsErr says why the module has no symbol file, nil when it has one or
@@ -201,8 +215,12 @@ type Place struct {
 
 // SymbolAt names an address of the module.
 func (m *Module) SymbolAt(ctx context.Context, va uint64) Place {
+	return m.PlaceIn(m.Symbols(ctx), va)
+}
+
+// PlaceIn names an address of the module by the symbols of a table.
+func (m *Module) PlaceIn(t *symbols.Table, va uint64) Place {
 	p := Place{Module: m, Offset: va - m.Base}
-	t := m.Symbols(ctx)
 	sym, off, ok := t.Nearest(uint32(va - m.Base))
 	if !ok {
 		return p
@@ -215,6 +233,17 @@ func (m *Module) SymbolAt(ctx context.Context, va uint64) Place {
 		p.File, p.Line = line.File.Name, line.Number
 	}
 	return p
+}
+
+// ForgetFailure lets the symbols be searched for again when they were not
+// found: the folders may hold them by now.
+func (m *Module) ForgetFailure() {
+	d := m.data()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.why != nil && m != m.sys.nt {
+		d.table, d.report, d.why = nil, nil, nil
+	}
 }
 
 // String spells the place as debuggers do: "nt!KeBugCheckEx+0x5".

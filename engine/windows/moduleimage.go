@@ -1,0 +1,75 @@
+package windows
+
+import (
+	"strings"
+
+	"kdap/engine/pe"
+)
+
+// DebuggerImage returns the file name and path that debuggers show for the
+// module's image. That is what the loader has, but for the files that the boot
+// loader renames: the kernel, the hardware layer and the kernel debugger's
+// transport are known under one name whichever file was chosen, so they are
+// named after their PDB, with the extension that the header tells.
+func (m *Module) DebuggerImage() (name, path string) {
+	if m.User || m.WOW64 || !m.isRenamed() {
+		return m.ImageName, m.Path
+	}
+	img, err := m.Image()
+	if err != nil {
+		return m.ImageName, m.Path
+	}
+	cv, err := img.CodeView()
+	if err != nil {
+		return m.ImageName, m.Path
+	}
+	base := baseName(cv.Name)
+	if i := strings.LastIndexByte(base, '.'); i > 0 {
+		base = base[:i]
+	}
+	if base == "" {
+		return m.ImageName, m.Path
+	}
+	if img.Characteristics&pe.CharDLL != 0 {
+		base += ".dll"
+	} else {
+		base += ".exe"
+	}
+	return base, base
+}
+
+func (m *Module) isRenamed() bool {
+	if m.sys != nil && m == m.sys.nt {
+		return true
+	}
+	return strings.EqualFold(m.ImageName, "hal.dll") || strings.EqualFold(m.ImageName, "kdcom.dll")
+}
+
+// DeclaredModule makes a module that the user says is there. A time stamp of 0
+// is not known.
+func (s *System) DeclaredModule(path string, base, size uint64, stamp uint32, user bool) *Module {
+	m := &Module{
+		sys: s, space: s.Kernel(), Source: "declared", User: user,
+		Path: path, ImageName: baseName(path), Base: base, Size: size,
+		TimeDateStamp: stamp, HasTimeDateStamp: stamp != 0,
+	}
+	m.Name = moduleName(m.ImageName)
+	for _, k := range kernelFiles {
+		if strings.EqualFold(m.ImageName, k) {
+			m.Name = kernelName
+		}
+	}
+	return m
+}
+
+// kernelFiles are the names of the file that the kernel may be.
+var kernelFiles = []string{"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe", "ntkrnlup.exe"}
+
+// UniqueName returns the name that a module gets beside the others.
+func UniqueName(m *Module, others []*Module) string {
+	used := nameTaker{}
+	for _, o := range others {
+		used[strings.ToLower(o.Name)] = true
+	}
+	return used.take(m)
+}
