@@ -12,6 +12,11 @@ func Corners() *Dump {
 // CornersLA57 is the same machine with five levels of page tables.
 func CornersLA57() *Dump { return corners(Options{Processors: 12, LA57: true}) }
 
+// CornersOf is that machine with a relative of the kernel ("older", "newer").
+func CornersOf(relative string) *Dump {
+	return corners(Options{Processors: 12, Relative: relative})
+}
+
 func corners(o Options) *Dump {
 	m := NewMachine(o)
 	sys := m.System()

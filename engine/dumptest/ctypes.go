@@ -11,6 +11,7 @@ import (
 // makes its PDB. Each type ends with assertions that the compiler lays it out
 // as this package does, and with a variable that keeps it in the debug data.
 func CxxTypes() string {
+	layouts := layouts[""]
 	var b strings.Builder
 	b.WriteString("// Made by engine/dumptest/gentypes from engine/dumptest/layout. Do not edit.\n")
 	b.WriteString("#pragma once\n")
@@ -45,6 +46,7 @@ func CxxTypes() string {
 
 // forwardNames lists the declarations that pointers need.
 func forwardNames() []string {
+	layouts := layouts[""]
 	set := map[string]bool{}
 	for _, t := range layouts {
 		for _, f := range t.fields {
@@ -93,7 +95,7 @@ func cxxKeyword(t *layoutType) string {
 // cxxNeeds renders what a type holds by value, before it.
 func cxxNeeds(b *strings.Builder, t *layoutType, seen map[string]bool) {
 	for _, f := range t.fields {
-		d := layouts[f.ref.base]
+		d := layouts[""][f.ref.base]
 		switch {
 		case d == nil || f.ref.ptr > 0:
 		case strings.HasPrefix(d.name, "__anonymous_"):
@@ -132,7 +134,7 @@ func cxxBody(b *strings.Builder, t *layoutType) {
 			name, ref, _ := strings.Cut(line, " ")
 			r, bits, _ := parseRef(ref)
 			cxxField(b, name, r, bits)
-			n, _, _ := sizeOf(layouts, r)
+			n, _, _ := layouts[""].sizeOf(r)
 			end = max(end, at[name]+n)
 		}
 	}
@@ -140,7 +142,7 @@ func cxxBody(b *strings.Builder, t *layoutType) {
 
 func cxxField(b *strings.Builder, name string, r typeRef, bits int) {
 	base := baseTypes[r.base].cc
-	if d := layouts[r.base]; base == "" {
+	if d := layouts[""][r.base]; base == "" {
 		if d != nil && strings.HasPrefix(d.name, "__anonymous_") {
 			fmt.Fprintf(b, "  %s {\n", cxxKeyword(d))
 			cxxBody(b, d)

@@ -10,7 +10,7 @@ func (m *Machine) makeSystem() {
 	for _, c := range m.cpus {
 		t := &Thread{p: idle, opt: ThreadOptions{Running: c.number + 1, Priority: 1}, va: m.sym("KiInitialThread")}
 		if c.number > 0 {
-			t.va = m.newObject("Thread", SizeOf("_ETHREAD"), "", 0)
+			t.va = m.newObject("Thread", m.l.size("_ETHREAD"), "", 0)
 		}
 		t.init()
 		t.o.set("Tcb.Priority", 0)
@@ -46,7 +46,7 @@ func (m *Machine) parkIdle(c *cpu) {
 	w.begin(c.idle.kernelTop - 0x380)
 	w.enter("nt!KiIdleLoop")
 	w.call("nt!SwapContext")
-	c.idle.o.set("Tcb.KernelStack", w.state.reg[rsp]).set("Tcb.State", enumValue("_KTHREAD_STATE", "Ready"))
+	c.idle.o.set("Tcb.KernelStack", w.state.reg[rsp]).set("Tcb.State", m.l.enum("_KTHREAD_STATE", "Ready"))
 	c.idle.truth.State, c.idle.truth.Stack = "Ready", w.stack()
 }
 
@@ -120,7 +120,7 @@ func (m *Machine) Finish() *Dump {
 	d := &Dump{m: m, blobs: secondaryData()}
 	d.header = d.makeHeader()
 	t := &m.truth
-	t.KernelBase, t.DTB, t.Build, t.BuildLab, t.Computer = kernelBase, k.DTB(), buildNumber, buildLab, m.opts.Computer
+	t.KernelBase, t.DTB, t.Build, t.BuildLab, t.Computer = kernelBase, k.DTB(), m.build(), m.buildLab(), m.opts.Computer
 	t.BugCheck, t.Parameters, t.Frames = m.opts.BugCheck, m.opts.Parameters, int(m.phys.total)
 	for _, p := range m.processes {
 		t.Processes = append(t.Processes, p.truth)
@@ -141,7 +141,7 @@ func (m *Machine) finishLists() {
 	}
 	k.link(m.sym("PsActiveProcessHead"), links...)
 	for _, s := range m.sessions {
-		k.link(s+uint64(OffsetOf("_MM_SESSION_SPACE", "ProcessList")), inSession[s]...)
+		k.link(s+uint64(m.l.offset(m.sessionType(), "ProcessList")), inSession[s]...)
 	}
 	var entries []uint64
 	for _, e := range m.modules {
@@ -153,7 +153,7 @@ func (m *Machine) finishLists() {
 	// Every table links to the next; the list has no head that is public.
 	for i, t := range m.tables {
 		next := m.tables[(i+1)%len(m.tables)]
-		link := uint64(OffsetOf("_HANDLE_TABLE", "HandleTableList"))
+		link := uint64(m.l.offset("_HANDLE_TABLE", "HandleTableList"))
 		k.U64(t+link, next+link)
 		k.U64(next+link+8, t+link)
 	}
@@ -168,9 +168,9 @@ func (m *Machine) finishData() {
 	k.U64(m.sym("MmUserProbeAddress"), 0x7fffffff0000)
 	k.U32(m.sym("KeTimeIncrement"), tickLength)
 	k.U32(m.sym("KeMaximumIncrement"), tickLength)
-	k.U32(m.sym("NtBuildNumber"), buildNumber|0xf0000000)
-	k.Write(m.sym("NtBuildLab"), []byte(strings.Replace(buildLab, ".1.", ".", 1)+"\x00"))
-	k.Write(m.sym("NtBuildLabEx"), []byte(buildLab+"\x00"))
+	k.U32(m.sym("NtBuildNumber"), m.build()|0xf0000000)
+	k.Write(m.sym("NtBuildLab"), []byte(strings.Replace(m.buildLab(), ".1.", ".", 1)+"\x00"))
+	k.Write(m.sym("NtBuildLabEx"), []byte(m.buildLab()+"\x00"))
 	k.U32(m.sym("NtGlobalFlag"), 0)
 	k.U32(m.sym("CmNtCSDVersion"), 0)
 	k.U32(m.sym("KiBootDebuggerFlags"), 0)
@@ -184,7 +184,7 @@ func (m *Machine) finishData() {
 	for i, v := range m.opts.Parameters {
 		k.U64(m.sym("KiBugCheckData")+8*uint64(i+1), v)
 	}
-	k.obj("_DBGKD_GET_VERSION64", m.sym("KdVersionBlock")).set("MajorVersion", 15).set("MinorVersion", buildNumber).
+	k.obj("_DBGKD_GET_VERSION64", m.sym("KdVersionBlock")).set("MajorVersion", 15).set("MinorVersion", uint64(m.build())).
 		set("ProtocolVersion", 6).set("MachineType", 0x8664).set("KernBase", kernelBase).
 		set("PsLoadedModuleList", m.sym("PsLoadedModuleList")).set("DebuggerDataList", m.sym("KdDebuggerDataBlock"))
 	block := m.alloc(16 + 16*len(m.phys.runs))

@@ -26,7 +26,7 @@ func (d *Dump) makeHeader() []byte {
 	u64 := func(off int, v uint64) { le.PutUint64(h[off:], v) }
 	copy(h, "PAGEDU64")
 	u32(8, 15)
-	u32(0xc, buildNumber)
+	u32(0xc, m.build())
 	u64(0x10, m.Kernel.DTB())
 	u64(0x18, m.sym("MmPfnDatabase"))
 	u64(0x20, m.sym("PsLoadedModuleList"))

@@ -20,7 +20,9 @@ func (im *Image) ISFName() string {
 
 // ISF renders the made-up kernel's types and the image's symbols as a table
 // in Volatility 3's format, version 6.1.0.
-func (im *Image) ISF() []byte {
+func (im *Image) ISF() []byte { return im.isf(layouts[""]) }
+
+func (im *Image) isf(layouts layoutSet) []byte {
 	base := map[string]any{
 		"pointer": map[string]any{"endian": "little", "kind": "int", "signed": false, "size": 8},
 		"int":     map[string]any{"endian": "little", "kind": "int", "signed": true, "size": 4},
@@ -47,7 +49,7 @@ func (im *Image) ISF() []byte {
 		}
 		fields := map[string]any{}
 		for _, f := range t.fields {
-			fields[f.name] = map[string]any{"offset": f.off, "type": isfType(f)}
+			fields[f.name] = map[string]any{"offset": f.off, "type": isfType(layouts, f)}
 		}
 		users[n] = map[string]any{"fields": fields, "kind": cxxKeyword(t), "size": t.size}
 	}
@@ -84,7 +86,7 @@ func (im *Image) ISF() []byte {
 }
 
 // isfType renders a field's type from the inside out.
-func isfType(f layoutField) map[string]any {
+func isfType(layouts layoutSet, f layoutField) map[string]any {
 	var t map[string]any
 	if b, ok := baseTypes[f.ref.base]; ok {
 		t = map[string]any{"kind": "base", "name": b.isf}

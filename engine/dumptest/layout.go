@@ -77,31 +77,99 @@ var baseTypes = map[string]struct {
 	"void":  {0, "void", "void", true},
 }
 
-// layouts is every type, parsed once.
-var layouts = mustLayouts()
+// A layoutSet is every type of one kernel.
+type layoutSet map[string]*layoutType
 
-func mustLayouts() map[string]*layoutType {
-	all := map[string]*layoutType{}
-	for _, name := range []string{"layout/base.types", "layout/kernel.types"} {
-		b, err := layoutFiles.ReadFile(name)
+// layouts are the types of the kernel that has a PDB, and those of its
+// relatives that are known by an ISF table only.
+var layouts = map[string]layoutSet{
+	"": mustLayouts("", 0), "older": mustLayouts("older", 7), "newer": mustLayouts("newer", 11),
+}
+
+// mustLayouts reads the types; a relative's file changes some, and its seed
+// gives the larger structures another order.
+func mustLayouts(relative string, seed uint64) layoutSet {
+	all := layoutSet{}
+	files := []string{"base", "kernel"}
+	if relative != "" {
+		files = append(files, relative)
+	}
+	for _, name := range files {
+		b, err := layoutFiles.ReadFile("layout/" + name + ".types")
 		if err != nil {
 			panic(err)
 		}
 		if err := parseLayout(string(b), all); err != nil {
-			panic(fmt.Sprintf("%s: %v", name, err))
+			panic(fmt.Sprintf("%s.types: %v", name, err))
+		}
+	}
+	if seed != 0 {
+		for _, n := range []string{"_EPROCESS", "_KPROCESS", "_ETHREAD", "_KTHREAD", "_KPRCB", "_MMVAD", "_FILE_OBJECT", "_OBJECT_TYPE", "_HANDLE_TABLE"} {
+			all[n].shuffle(seed)
 		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(all)) {
-		if err := place(all, all[n]); err != nil {
+		if err := all.place(all[n]); err != nil {
 			panic(fmt.Sprintf("type %s: %v", n, err))
 		}
 	}
 	return all
 }
 
+// shuffle gives the fields behind the first another order; what stands in
+// brackets stays together.
+func (t *layoutType) shuffle(seed uint64) {
+	var items [][]string
+	depth := 0
+	for _, line := range t.source {
+		if depth == 0 {
+			items = append(items, nil)
+		}
+		items[len(items)-1] = append(items[len(items)-1], line)
+		switch line {
+		case "{", "(":
+			depth++
+		case "}", ")":
+			depth--
+		}
+	}
+	for i := len(items) - 1; i > 1; i-- {
+		seed = seed*6364136223846793005 + 1442695040888963407
+		k := 1 + int(seed>>33)%i
+		items[i], items[k] = items[k], items[i]
+	}
+	t.source = nil
+	for _, it := range items {
+		t.source = append(t.source, it...)
+	}
+}
+
+// edit changes a type by a line of an "edit" block: "-name" takes a field out,
+// "name type" changes its type; more fields follow after semicolons.
+func (t *layoutType) edit(line string) error {
+	name, _, _ := strings.Cut(line, " ")
+	gone := strings.HasPrefix(name, "-")
+	name = strings.TrimPrefix(name, "-")
+	for i, l := range t.source {
+		if first, _, _ := strings.Cut(l, " "); first != name {
+			continue
+		}
+		var with []string
+		if !gone {
+			for _, f := range strings.Split(line, ";") {
+				with = append(with, strings.TrimSpace(f))
+			}
+		}
+		t.source = slices.Replace(t.source, i, i+1, with...)
+		return nil
+	}
+	return fmt.Errorf("no field %s in %s", name, t.name)
+}
+
 // parseLayout splits a layout file into types; place gives them offsets.
-func parseLayout(text string, all map[string]*layoutType) error {
+func parseLayout(text string, all layoutSet) error {
 	var t *layoutType
+	editing := false
 	for i, line := range strings.Split(text, "\n") {
 		if k := strings.Index(line, "#"); k >= 0 {
 			line = line[:k]
@@ -112,7 +180,13 @@ func parseLayout(text string, all map[string]*layoutType) error {
 			continue
 		}
 		switch {
+		case t == nil && f[0] == "edit":
+			if t = all[f[1]]; t == nil {
+				return fmt.Errorf("line %d: no type %s to edit", i+1, f[1])
+			}
+			editing = true
 		case t == nil:
+			editing = false
 			kind, ok := map[string]typeKind{"struct": kindStruct, "union": kindUnion, "enum": kindEnum}[f[0]]
 			if !ok || len(f) < 2 {
 				return fmt.Errorf("line %d: %q starts no type", i+1, line)
@@ -122,6 +196,10 @@ func parseLayout(text string, all map[string]*layoutType) error {
 				t.align, _ = strconv.Atoi(f[3])
 			}
 			all[t.name] = t
+		case editing:
+			if err := t.edit(strings.Join(f, " ")); err != nil {
+				return fmt.Errorf("line %d: %w", i+1, err)
+			}
 		case t.kind == kindEnum:
 			next := int64(0)
 			for _, c := range f {
@@ -154,7 +232,7 @@ func parseRef(s string) (r typeRef, bits int, err error) {
 }
 
 // sizeOf returns size and alignment of one element and of the whole.
-func sizeOf(all map[string]*layoutType, r typeRef) (size, align int, err error) {
+func (all layoutSet) sizeOf(r typeRef) (size, align int, err error) {
 	switch b, ok := baseTypes[r.base]; {
 	case r.ptr > 0:
 		size, align = 8, 8
@@ -165,7 +243,7 @@ func sizeOf(all map[string]*layoutType, r typeRef) (size, align int, err error) 
 		if t == nil {
 			return 0, 0, fmt.Errorf("no type %q", r.base)
 		}
-		if err := place(all, t); err != nil {
+		if err := all.place(t); err != nil {
 			return 0, 0, err
 		}
 		size, align = t.size, t.align
@@ -177,7 +255,7 @@ func sizeOf(all map[string]*layoutType, r typeRef) (size, align int, err error) 
 }
 
 // place computes a type's offsets by the rules of the Microsoft ABI.
-func place(all map[string]*layoutType, t *layoutType) error {
+func (all layoutSet) place(t *layoutType) error {
 	switch {
 	case t.done:
 		return nil
@@ -189,7 +267,7 @@ func place(all map[string]*layoutType, t *layoutType) error {
 	}
 	t.open = true
 	rest := t.source
-	fields, size, align, err := placeBlock(all, &rest, t.kind == kindUnion)
+	fields, size, align, err := all.placeBlock(&rest, t.kind == kindUnion)
 	if err != nil {
 		return err
 	}
@@ -200,7 +278,7 @@ func place(all map[string]*layoutType, t *layoutType) error {
 
 // placeBlock lays out one nesting level, up to its closing bracket, from
 // offset 0; the caller shifts it.
-func placeBlock(all map[string]*layoutType, lines *[]string, union bool) (fields []layoutField, size, align int, err error) {
+func (all layoutSet) placeBlock(lines *[]string, union bool) (fields []layoutField, size, align int, err error) {
 	align = 1
 	off, bitBase, bitSize, bitPos := 0, 0, 0, 0
 	for len(*lines) > 0 {
@@ -210,7 +288,7 @@ func placeBlock(all map[string]*layoutType, lines *[]string, union bool) (fields
 		case line == "}" || line == ")":
 			return fields, roundUp(size, align), align, nil
 		case line == "{" || line == "(":
-			inner, n, a, err := placeBlock(all, lines, line == "{")
+			inner, n, a, err := all.placeBlock(lines, line == "{")
 			if err != nil {
 				return nil, 0, 0, err
 			}
@@ -241,7 +319,7 @@ func placeBlock(all map[string]*layoutType, lines *[]string, union bool) (fields
 		if err != nil {
 			return nil, 0, 0, fmt.Errorf("%s: %w", line, err)
 		}
-		n, a, err := sizeOf(all, r)
+		n, a, err := all.sizeOf(r)
 		if err != nil {
 			return nil, 0, 0, fmt.Errorf("%s: %w", line, err)
 		}
@@ -277,14 +355,22 @@ func roundUp[T ~int | ~uint64 | ~uint32](n, a T) T {
 
 // find resolves a dotted path below a type. A wrong path is a mistake of this
 // package or of a test, so it panics.
-func find(typ, path string) (off int, f layoutField) {
-	t := layouts[typ]
+func (all layoutSet) find(typ, path string) (off int, f layoutField) {
+	off, f, err := all.lookup(typ, path)
+	if err != nil {
+		panic("dumptest: " + err.Error())
+	}
+	return off, f
+}
+
+func (all layoutSet) lookup(typ, path string) (off int, f layoutField, err error) {
+	t := all[typ]
 	for i, part := range strings.Split(path, ".") {
 		if i > 0 {
-			t = layouts[f.ref.base]
+			t = all[f.ref.base]
 		}
 		if t == nil {
-			panic(fmt.Sprintf("dumptest: no type on the way to %s.%s", typ, path))
+			return 0, f, fmt.Errorf("no type on the way to %s.%s", typ, path)
 		}
 		index := 0
 		if p, n, ok := strings.Cut(part, "["); ok {
@@ -293,32 +379,45 @@ func find(typ, path string) (off int, f layoutField) {
 		}
 		k := slices.IndexFunc(t.fields, func(f layoutField) bool { return f.name == part })
 		if k < 0 {
-			panic(fmt.Sprintf("dumptest: no field %s in %s", part, t.name))
+			return 0, f, fmt.Errorf("no field %s in %s", part, t.name)
 		}
 		f = t.fields[k]
 		off += f.off
 		if index > 0 {
 			one := f.ref
 			one.count = 0
-			n, _, _ := sizeOf(layouts, one)
+			n, _, _ := all.sizeOf(one)
 			off += index * n
 		}
 	}
-	return off, f
+	return off, f, nil
 }
 
-// OffsetOf gives the offset of a field ("Tcb.State") in a type of the
-// made-up kernel, for tests that damage a structure.
-func OffsetOf(typ, path string) int {
-	off, _ := find(typ, path)
+func (all layoutSet) offset(typ, path string) int {
+	off, _ := all.find(typ, path)
 	return off
 }
 
-// SizeOf gives the size of a type of the made-up kernel.
-func SizeOf(typ string) int {
-	t := layouts[typ]
+func (all layoutSet) size(typ string) int {
+	t := all[typ]
 	if t == nil {
 		panic("dumptest: no type " + typ)
 	}
 	return t.size
 }
+
+func (all layoutSet) enum(enum, name string) uint64 {
+	for _, c := range all[enum].consts {
+		if c.name == name {
+			return uint64(c.value)
+		}
+	}
+	panic("dumptest: no " + name + " in " + enum)
+}
+
+// OffsetOf gives the offset of a field ("Tcb.State") in a type of the
+// made-up kernel, for tests that damage a structure.
+func OffsetOf(typ, path string) int { return layouts[""].offset(typ, path) }
+
+// SizeOf gives the size of a type of the made-up kernel.
+func SizeOf(typ string) int { return layouts[""].size(typ) }

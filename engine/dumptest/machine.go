@@ -31,6 +31,9 @@ type Options struct {
 	// EncodeKDBG leaves the debugger data block encoded, as a dump made by
 	// another tool than Windows would hold it.
 	EncodeKDBG bool
+	// Relative is "" for the kernel that has a PDB, "older" or "newer" for one
+	// with other types, which only the dump's own ISF table tells.
+	Relative string
 	// LA57 uses five levels of page tables.
 	LA57 bool
 	// Shadow gives each process a second, user-mode page table root.
@@ -59,7 +62,6 @@ const (
 	sharedUser   = 0x7ffe0000
 
 	buildNumber = 19777
-	buildLab    = "19777.1.amd64fre.kdap_test.240101-0900"
 
 	kernelStackPages = 6
 	xsaveArea        = 0x340
@@ -83,6 +85,7 @@ func Filetime(t time.Time) uint64 {
 // then write it as a dump.
 type Machine struct {
 	opts   Options
+	l      layoutSet
 	phys   *physical
 	Kernel *Space // the System process's address space
 	nt     mapping
@@ -124,7 +127,7 @@ func NewMachine(o Options) *Machine {
 		o.Computer = "HARBOUR7"
 	}
 	m := &Machine{
-		opts: o, phys: newPhysical(o.Runs, o.Scatter),
+		opts: o, l: layouts[o.Relative], phys: newPhysical(o.Runs, o.Scatter),
 		pool: poolBase, paged: pagedBase, stacks: stackBase, drivers: driverBase,
 		byModule: map[string]mapping{}, types: map[string]uint64{}, typeIndex: map[string]uint64{},
 		sessions: map[uint32]uint64{}, shared: map[string][]uint64{}, userBases: map[string]uint64{},
@@ -208,7 +211,7 @@ func (m *Machine) makeShared() {
 	systemTime("TimeZoneBias", 0)
 	k.set("TickCount.LowPart", uptimeTicks)
 	k.set("TickCountMultiplier", tickLength*(1<<24)/10000)
-	k.set("NtBuildNumber", buildNumber|0xf0000000)
+	k.set("NtBuildNumber", uint64(m.build()|0xf0000000))
 	k.set("NtMajorVersion", 10).set("NtProductType", 1).set("ProductTypeIsValid", 1)
 	k.set("SuiteMask", 0x110).set("NativeProcessorArchitecture", 9)
 	k.set("NumberOfPhysicalPages", m.phys.total)
@@ -223,10 +226,27 @@ func (m *Machine) session(id uint32) uint64 {
 	}
 	va := sessionBase + uint64(len(m.sessions))<<20
 	m.sessions[id] = va
-	m.Kernel.MapNew(va, uint64(SizeOf("_MM_SESSION_SPACE")), ReadWrite)
-	m.Kernel.obj("_MM_SESSION_SPACE", va).set("SessionId", uint64(id)).set("ReferenceCount", 1)
-	m.Kernel.link(va + uint64(OffsetOf("_MM_SESSION_SPACE", "ProcessList")))
+	typ := m.sessionType()
+	m.Kernel.MapNew(va, uint64(m.l.size(typ)), ReadWrite)
+	m.Kernel.obj(typ, va).set("SessionId", uint64(id)).set("ReferenceCount", 1)
+	m.Kernel.link(va + uint64(m.l.offset(typ, "ProcessList")))
 	return va
+}
+
+func (m *Machine) sessionType() string {
+	if m.opts.Relative == "newer" {
+		return "_PSP_SESSION_SPACE"
+	}
+	return "_MM_SESSION_SPACE"
+}
+
+// build is the kernel's build number, buildLab its long form.
+func (m *Machine) build() uint32 {
+	return map[string]uint32{"": buildNumber, "older": 14477, "newer": 25177}[m.opts.Relative]
+}
+
+func (m *Machine) buildLab() string {
+	return fmt.Sprintf("%d.1.amd64fre.kdap_test.240101-0900", m.build())
 }
 
 // userBase is where an image lies in every process of this boot.

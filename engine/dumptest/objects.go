@@ -54,16 +54,16 @@ func (m *Machine) makeTypes() {
 		m.typeIndex[t.name] = t.index
 	}
 	for _, t := range typeNames {
-		va := m.newObject("Type", SizeOf("_OBJECT_TYPE"), "", 0)
+		va := m.newObject("Type", m.l.size("_OBJECT_TYPE"), "", 0)
 		o := k.obj("_OBJECT_TYPE", va).set("Index", t.index)
 		m.poolString(o, "Name", t.name)
-		o.set("TypeInfo.Length", uint64(SizeOf("_OBJECT_TYPE_INITIALIZER")))
+		o.set("TypeInfo.Length", uint64(m.l.size("_OBJECT_TYPE_INITIALIZER")))
 		o.set("TypeInfo.ValidAccessMask", 0x1fffff).set("TypeInfo.PoolType", 512)
 		k.link(o.addr("TypeList"))
 		k.U64(table+8*t.index, va)
 		m.types[t.name] = va
 	}
-	m.root = m.newObject("Directory", SizeOf("_OBJECT_DIRECTORY"), `\`, 0)
+	m.root = m.newObject("Directory", m.l.size("_OBJECT_DIRECTORY"), `\`, 0)
 	k.U64(m.sym("ObpRootDirectoryObject"), m.root)
 	k.U64(m.sym("ObpTypeObjectType"), m.types["Type"])
 	k.U64(m.sym("PsProcessType"), m.types["Process"])
@@ -72,10 +72,10 @@ func (m *Machine) makeTypes() {
 
 // newObject makes an object's header and room for its body, which it returns.
 func (m *Machine) newObject(typ string, size int, name string, directory uint64) uint64 {
-	head := OffsetOf("_OBJECT_HEADER", "Body")
+	head := m.l.offset("_OBJECT_HEADER", "Body")
 	info := 0
 	if name != "" {
-		info = SizeOf("_OBJECT_HEADER_NAME_INFO")
+		info = m.l.size("_OBJECT_HEADER_NAME_INFO")
 	}
 	va := m.alloc(info + head + size)
 	if name != "" {
@@ -104,8 +104,8 @@ func (m *Machine) AddToDirectory(directory, body uint64, bucket int) {
 	if directory == 0 {
 		directory = m.root
 	}
-	e := m.allocPaged(SizeOf("_OBJECT_DIRECTORY_ENTRY"))
-	head := directory + uint64(OffsetOf("_OBJECT_DIRECTORY", "HashBuckets")) + 8*uint64(bucket)
+	e := m.allocPaged(m.l.size("_OBJECT_DIRECTORY_ENTRY"))
+	head := directory + uint64(m.l.offset("_OBJECT_DIRECTORY", "HashBuckets")) + 8*uint64(bucket)
 	m.Kernel.obj("_OBJECT_DIRECTORY_ENTRY", e).set("Object", body).set("ChainLink", m.Kernel.u64(head))
 	m.Kernel.U64(head, e)
 }
@@ -118,7 +118,7 @@ var dispatcherTypes = map[string]uint64{
 
 // NewEvent makes an event object; signalled is its state.
 func (m *Machine) NewEvent(name string, synchronization, signalled bool) uint64 {
-	va := m.newObject("Event", SizeOf("_KEVENT"), name, m.root)
+	va := m.newObject("Event", m.l.size("_KEVENT"), name, m.root)
 	kind := "NotificationEvent"
 	if synchronization {
 		kind = "SynchronizationEvent"
@@ -138,16 +138,16 @@ func (m *Machine) dispatcher(va uint64, kind string, signalled bool) {
 
 // NewMutant makes a mutant owned by a thread (an _ETHREAD, or 0).
 func (m *Machine) NewMutant(name string, owner uint64) uint64 {
-	va := m.newObject("Mutant", SizeOf("_KMUTANT"), name, m.root)
+	va := m.newObject("Mutant", m.l.size("_KMUTANT"), name, m.root)
 	m.dispatcher(va, "Mutant", owner == 0)
 	m.Kernel.obj("_KMUTANT", va).set("OwnerThread", owner)
-	m.Kernel.link(va + uint64(OffsetOf("_KMUTANT", "MutantListEntry")))
+	m.Kernel.link(va + uint64(m.l.offset("_KMUTANT", "MutantListEntry")))
 	return va
 }
 
 // NewSemaphore makes a semaphore.
 func (m *Machine) NewSemaphore(name string, limit uint32) uint64 {
-	va := m.newObject("Semaphore", SizeOf("_KSEMAPHORE"), name, m.root)
+	va := m.newObject("Semaphore", m.l.size("_KSEMAPHORE"), name, m.root)
 	m.dispatcher(va, "Semaphore", false)
 	m.Kernel.obj("_KSEMAPHORE", va).set("Limit", uint64(limit))
 	return va
@@ -155,17 +155,17 @@ func (m *Machine) NewSemaphore(name string, limit uint32) uint64 {
 
 // NewQueue makes a queue object, as an I/O completion port is one.
 func (m *Machine) NewQueue() uint64 {
-	va := m.newObject("IoCompletion", SizeOf("_KQUEUE"), "", 0)
+	va := m.newObject("IoCompletion", m.l.size("_KQUEUE"), "", 0)
 	m.dispatcher(va, "Queue", false)
-	m.Kernel.link(va + uint64(OffsetOf("_KQUEUE", "EntryListHead")))
-	m.Kernel.link(va + uint64(OffsetOf("_KQUEUE", "ThreadListHead")))
+	m.Kernel.link(va + uint64(m.l.offset("_KQUEUE", "EntryListHead")))
+	m.Kernel.link(va + uint64(m.l.offset("_KQUEUE", "ThreadListHead")))
 	return va
 }
 
 // NewFile makes a file object with the path that the file system sees.
 func (m *Machine) NewFile(path string) uint64 {
-	va := m.newObject("File", SizeOf("_FILE_OBJECT"), "", 0)
-	o := m.Kernel.obj("_FILE_OBJECT", va).set("Type", 5).set("Size", uint64(SizeOf("_FILE_OBJECT")))
+	va := m.newObject("File", m.l.size("_FILE_OBJECT"), "", 0)
+	o := m.Kernel.obj("_FILE_OBJECT", va).set("Type", 5).set("Size", uint64(m.l.size("_FILE_OBJECT")))
 	o.set("ReadAccess", 1).set("SharedRead", 1)
 	m.poolString(o, "FileName", path)
 	return va
@@ -187,7 +187,7 @@ type handleEntry struct {
 }
 
 func (m *Machine) newHandleTable(process uint64, pid uint32) *handleTable {
-	va := m.allocPaged(SizeOf("_HANDLE_TABLE"))
+	va := m.allocPaged(m.l.size("_HANDLE_TABLE"))
 	m.Kernel.obj("_HANDLE_TABLE", va).set("QuotaProcess", process).set("UniqueProcessId", uint64(pid))
 	m.tables = append(m.tables, va)
 	return &handleTable{m: m, va: va, entries: map[uint64]handleEntry{}, next: 4}
@@ -237,7 +237,7 @@ func (t *handleTable) finish() {
 
 // NewResource makes an _ERESOURCE that one thread owns and another wants.
 func (m *Machine) NewResource(owner, waiter *Thread) uint64 {
-	va := m.alloc(SizeOf("_ERESOURCE"))
+	va := m.alloc(m.l.size("_ERESOURCE"))
 	o := m.Kernel.obj("_ERESOURCE", va).set("ActiveCount", 1).set("Flag", 0x80).set("ActiveEntries", 1)
 	o.set("OwnerEntry.OwnerThread", owner.va).set("OwnerEntry.OwnerCount", 1)
 	o.set("ContentionCount", 3).set("NumberOfExclusiveWaiters", 1)

@@ -75,9 +75,9 @@ func (p *Process) mappedView() {
 			case 1:
 				e = m.softPTE(frame<<12 | pteTransition | ReadOnly.soft()<<5)
 			case 2:
-				e = m.softPTE(0x77777<<32 | 1<<12 | ReadOnly.soft()<<5)
+				e = m.pageFilePTE(1, 0x77777, ReadOnly)
 			default:
-				e = protos<<16 | ptePrototype | ReadOnly.soft()<<5 | pteSwizzle // stands for the subsection
+				e = m.protoPTE(protos, ReadOnly) // stands for the subsection
 			}
 			m.Kernel.U64(protos+8*uint64(i), e)
 			named := protos + 8*uint64(i)

@@ -87,7 +87,7 @@ func (m *Machine) AddProcess(opt ProcessOptions) *Process {
 	} else {
 		p.Space = m.newSpace()
 	}
-	p.va = m.newObject("Process", SizeOf("_EPROCESS"), "", 0)
+	p.va = m.newObject("Process", p.m.l.size("_EPROCESS"), "", 0)
 	p.init()
 	m.processes = append(m.processes, p)
 	m.cid.entries[uint64(p.pid)] = handleEntry{target: p.va}
@@ -103,7 +103,7 @@ func (p *Process) init() {
 	p.o = m.Kernel.obj("_EPROCESS", p.va)
 	o := p.o
 	m.dispatcher(p.va, "Process", opt.Exited)
-	m.Kernel.obj("_DISPATCHER_HEADER", p.va).set("Size", uint64(SizeOf("_KPROCESS")/4))
+	m.Kernel.obj("_DISPATCHER_HEADER", p.va).set("Size", uint64(p.m.l.size("_KPROCESS")/4))
 	o.set("UniqueProcessId", uint64(p.pid)).set("InheritedFromUniqueProcessId", uint64(opt.PPID)).set("OwnerProcessId", uint64(opt.PPID))
 	o.set("Pcb.DirectoryTableBase", p.dtb()).set("Pcb.UserDirectoryTableBase", 1).set("Pcb.BasePriority", 8)
 	if m.opts.Shadow && !opt.Kernel {
@@ -158,7 +158,7 @@ func kernelPath(dos string) string {
 // makeImageName fills SeAuditProcessCreationInfo and the image's file object.
 func (p *Process) makeImageName() {
 	m := p.m
-	info := m.allocPaged(SizeOf("_OBJECT_NAME_INFORMATION"))
+	info := m.allocPaged(p.m.l.size("_OBJECT_NAME_INFORMATION"))
 	m.poolString(m.Kernel.obj("_OBJECT_NAME_INFORMATION", info), "Name", kernelPath(p.imagePath()))
 	p.o.set("SeAuditProcessCreationInfo.ImageFileName", info)
 	p.truth.ImagePath = p.imagePath()
@@ -188,7 +188,7 @@ func (p *Process) Symbol(name string) uint64 {
 
 // AddHandle gives the process a handle to an object.
 func (p *Process) AddHandle(body uint64, access uint32, attributes uint64) uint64 {
-	header := body - uint64(OffsetOf("_OBJECT_HEADER", "Body"))
+	header := body - uint64(p.m.l.offset("_OBJECT_HEADER", "Body"))
 	h := p.m.Kernel.obj("_OBJECT_HEADER", header)
 	h.set("HandleCount", h.get("HandleCount")+1)
 	v := p.handles.add(handleEntry{header, access, attributes})
@@ -200,7 +200,7 @@ func (p *Process) AddHandle(body uint64, access uint32, attributes uint64) uint6
 		}
 	}
 	if h.get("InfoMask") == infoName {
-		n := p.m.Kernel.obj("_OBJECT_HEADER_NAME_INFO", header-uint64(SizeOf("_OBJECT_HEADER_NAME_INFO")))
+		n := p.m.Kernel.obj("_OBJECT_HEADER_NAME_INFO", header-uint64(p.m.l.size("_OBJECT_HEADER_NAME_INFO")))
 		t.Name = p.m.readString(n, "Name")
 	}
 	p.truth.Handles = append(p.truth.Handles, t)

@@ -22,7 +22,7 @@ func open(t testing.TB, d *dumptest.Dump, f dumptest.Format, kinds dumptest.Symb
 	if err := d.WriteFile(dir+"/memory.dmp", f); err != nil {
 		t.Fatal(err)
 	}
-	if err := dumptest.WriteSymbols(dir+"/symbols", kinds); err != nil {
+	if err := d.WriteSymbols(dir+"/symbols", kinds); err != nil {
 		t.Fatal(err)
 	}
 	target, err := engine.Open(t.Context(), dir+"/memory.dmp", engine.Options{
@@ -64,6 +64,8 @@ func TestReadBack(t *testing.T) {
 		{"small_complete", dumptest.Small(), dumptest.CompleteRange, dumptest.PDBs},
 		{"corners", dumptest.Corners(), dumptest.Full, dumptest.PDBs},
 		{"corners_la57", dumptest.CornersLA57(), dumptest.Full, dumptest.PDBs},
+		{"older", dumptest.CornersOf("older"), dumptest.Full, dumptest.PDBs | dumptest.ISF},
+		{"newer", dumptest.CornersOf("newer"), dumptest.Full, dumptest.PDBs | dumptest.ISF},
 		{"demo", dumptest.Demo(), dumptest.Full, dumptest.PDBs | dumptest.Images},
 	}
 	for _, tt := range tests {

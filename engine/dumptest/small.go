@@ -62,7 +62,7 @@ func WriteFileAs(t testing.TB, d *Dump, f Format) (dump, symbols string) {
 	if err := d.WriteFile(dump, f); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteSymbols(symbols, PDBs|ISF|Images); err != nil {
+	if err := d.WriteSymbols(symbols, PDBs|ISF|Images); err != nil {
 		t.Fatal(err)
 	}
 	return dump, symbols
@@ -96,6 +96,25 @@ func WriteSymbols(dir string, kinds SymbolKind) error {
 		}
 	}
 	return nil
+}
+
+// WriteSymbols writes the symbol files of this dump's machine. A relative's
+// kernel has an ISF table only.
+func (d *Dump) WriteSymbols(dir string, kinds SymbolKind) error {
+	if d.m.opts.Relative == "" {
+		return WriteSymbols(dir, kinds)
+	}
+	if err := WriteSymbols(dir, kinds&^ISF); err != nil {
+		return err
+	}
+	nt := LoadImage("ntoskrnl.exe")
+	if err := os.RemoveAll(filepath.Join(dir, nt.PDB.Base())); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "isf"), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "isf", nt.ISFName()), nt.isf(d.m.l), 0o644)
 }
 
 // SymbolFiles returns symbol files by their path in a symbol store.

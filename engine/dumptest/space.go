@@ -2,6 +2,7 @@ package dumptest
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf16"
 )
 
@@ -192,7 +193,7 @@ func (s *Space) Transition(va uint64, prot Prot) {
 
 // PageFile moves a page to the page file: its bytes are gone.
 func (s *Space) PageFile(va, file, offset uint64, prot Prot) {
-	s.SetPTE(va, s.m.softPTE(offset<<32|file<<12|prot.soft()<<5|1<<2))
+	s.SetPTE(va, s.m.pageFilePTE(file, offset, prot))
 }
 
 // DemandZero makes a page one that was never touched.
@@ -204,7 +205,22 @@ func (s *Space) Prototype(va, proto uint64, prot Prot) {
 	if proto == 0 {
 		proto = 0xffffffff0000
 	}
-	s.SetPTE(va, proto<<16|ptePrototype|prot.soft()<<5|pteSwizzle)
+	s.SetPTE(va, s.m.protoPTE(proto, prot))
+}
+
+func (m *Machine) pageFilePTE(file, offset uint64, prot Prot) uint64 {
+	if m.opts.Relative == "older" {
+		return offset<<32 | file<<1 | prot.soft()<<5
+	}
+	return m.softPTE(offset<<32 | file<<12 | prot.soft()<<5 | 1<<2)
+}
+
+// protoPTE is an entry that leads to a prototype entry, or to a subsection.
+func (m *Machine) protoPTE(address uint64, prot Prot) uint64 {
+	if m.opts.Relative == "older" {
+		return address<<16 | ptePrototype | prot.soft()<<11
+	}
+	return address<<16 | ptePrototype | prot.soft()<<5 | pteSwizzle
 }
 
 // softPTE applies the L1TF scheme: an entry whose swizzle bit is clear is
@@ -277,8 +293,12 @@ func (s *Space) obj(typ string, va uint64) object { return object{s, typ, va} }
 
 // set stores a field by path. Bit fields keep the bits around them.
 func (o object) set(path string, v uint64) object {
-	off, f := find(o.typ, path)
-	n, _, _ := sizeOf(layouts, typeRef{ptr: f.ref.ptr, base: f.ref.base})
+	path, ok := o.s.m.relative(o.typ, path)
+	if !ok {
+		return o
+	}
+	off, f := o.s.m.l.find(o.typ, path)
+	n, _, _ := o.s.m.l.sizeOf(typeRef{ptr: f.ref.ptr, base: f.ref.base})
 	b := o.s.Read(o.va+uint64(off), 8)
 	old := le.Uint64(b)
 	width, shift := 8*n, 0
@@ -295,8 +315,8 @@ func (o object) set(path string, v uint64) object {
 }
 
 func (o object) get(path string) uint64 {
-	off, f := find(o.typ, path)
-	n, _, _ := sizeOf(layouts, typeRef{ptr: f.ref.ptr, base: f.ref.base})
+	off, f := o.s.m.l.find(o.typ, path)
+	n, _, _ := o.s.m.l.sizeOf(typeRef{ptr: f.ref.ptr, base: f.ref.base})
 	v := uint64(0)
 	for i, c := range o.s.Read(o.va+uint64(off), n) {
 		v |= uint64(c) << (8 * i)
@@ -304,9 +324,22 @@ func (o object) get(path string) uint64 {
 	return v
 }
 
+// relative turns the path of a field into what a relative of the kernel has,
+// false when it has no such field.
+func (m *Machine) relative(typ, path string) (string, bool) {
+	switch m.opts.Relative {
+	case "older":
+		path = strings.Replace(path, "Vm.Instance.", "Vm.", 1)
+	case "":
+		return path, true
+	}
+	_, _, err := m.l.lookup(typ, path)
+	return path, err == nil
+}
+
 // addr is the address of a field.
 func (o object) addr(path string) uint64 {
-	off, _ := find(o.typ, path)
+	off, _ := o.s.m.l.find(o.typ, path)
 	return o.va + uint64(off)
 }
 

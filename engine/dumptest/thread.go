@@ -88,7 +88,7 @@ func (p *Process) AddThread(opt ThreadOptions) *Thread {
 	if opt.TID == 0 {
 		t.opt.TID = m.nextID()
 	}
-	t.va = m.newObject("Thread", SizeOf("_ETHREAD"), "", 0)
+	t.va = m.newObject("Thread", t.p.m.l.size("_ETHREAD"), "", 0)
 	t.init()
 	p.threads = append(p.threads, t)
 	m.cid.entries[uint64(t.opt.TID)] = handleEntry{target: t.va, access: 0}
@@ -109,7 +109,7 @@ func (t *Thread) init() {
 	t.o = m.Kernel.obj("_ETHREAD", t.va)
 	m.dispatcher(t.va, "Thread", false)
 	k := m.Kernel
-	k.obj("_DISPATCHER_HEADER", t.va).set("Size", uint64(SizeOf("_KTHREAD")/4))
+	k.obj("_DISPATCHER_HEADER", t.va).set("Size", uint64(t.p.m.l.size("_KTHREAD")/4))
 	t.kernelTop = roundUp(m.stacks, pageSize) + (kernelStackPages+1)*pageSize
 	t.kernelLimit = t.kernelTop - kernelStackPages*pageSize
 	m.stacks = t.kernelTop
@@ -143,9 +143,12 @@ func (t *Thread) init() {
 // describe gives the thread a description, as SetThreadDescription does.
 func (t *Thread) describe(name string) {
 	m := t.p.m
-	s := m.allocPaged(SizeOf("_UNICODE_STRING") + 2*len(name))
-	n := uint64(m.Kernel.UTF16(s+uint64(SizeOf("_UNICODE_STRING")), name))
-	m.Kernel.obj("_UNICODE_STRING", s).set("Length", n).set("MaximumLength", n).set("Buffer", s+uint64(SizeOf("_UNICODE_STRING")))
+	if _, ok := m.relative("_ETHREAD", "ThreadName"); !ok {
+		return
+	}
+	s := m.allocPaged(t.p.m.l.size("_UNICODE_STRING") + 2*len(name))
+	n := uint64(m.Kernel.UTF16(s+uint64(t.p.m.l.size("_UNICODE_STRING")), name))
+	m.Kernel.obj("_UNICODE_STRING", s).set("Length", n).set("MaximumLength", n).set("Buffer", s+uint64(t.p.m.l.size("_UNICODE_STRING")))
 	t.o.set("ThreadName", s)
 	t.truth.Name = name
 }
@@ -204,7 +207,7 @@ func (t *Thread) enterKernel(w *stackWriter, entry string) {
 	user := w.state
 	w.trap(entry, t.initialStack(), "user", true)
 	frame := w.state.reg[rsp]
-	if frame != t.initialStack()-uint64(SizeOf("_KTRAP_FRAME")) {
+	if frame != t.initialStack()-uint64(t.p.m.l.size("_KTRAP_FRAME")) {
 		panic("dumptest: the trap frame is not where the kernel keeps it")
 	}
 	f := t.p.m.Kernel.obj("_KTRAP_FRAME", frame)
@@ -227,19 +230,10 @@ func (t *Thread) wait(w *stackWriter, reason string, kernel []string) {
 	t.setWait(reason)
 }
 
-func enumValue(enum, name string) uint64 {
-	for _, c := range layouts[enum].consts {
-		if c.name == name {
-			return uint64(c.value)
-		}
-	}
-	panic("dumptest: no " + name + " in " + enum)
-}
-
 func (t *Thread) setWait(reason string) {
 	k := t.p.m.Kernel
 	t.truth.State, t.truth.WaitReason, t.truth.Objects = "Waiting", reason, t.opt.Objects
-	t.o.set("Tcb.State", enumValue("_KTHREAD_STATE", "Waiting")).set("Tcb.WaitReason", enumValue("_KWAIT_REASON", reason))
+	t.o.set("Tcb.State", t.p.m.l.enum("_KTHREAD_STATE", "Waiting")).set("Tcb.WaitReason", t.p.m.l.enum("_KWAIT_REASON", reason))
 	if t.p.user() {
 		t.o.set("Tcb.WaitMode", 1)
 	}
@@ -265,12 +259,12 @@ func (t *Thread) setWait(reason string) {
 	}
 	t.o.set("Tcb.WaitBlockList", t.o.addr("Tcb.WaitBlock"))
 	for i, obj := range objects[:min(len(objects), 4)] {
-		b := k.obj("_KWAIT_BLOCK", t.o.addr("Tcb.WaitBlock")+uint64(i*SizeOf("_KWAIT_BLOCK")))
+		b := k.obj("_KWAIT_BLOCK", t.o.addr("Tcb.WaitBlock")+uint64(i*t.p.m.l.size("_KWAIT_BLOCK")))
 		b.set("Object", obj).set("Thread", t.va).set("WaitType", 1).set("BlockState", 4).set("WaitKey", uint64(i))
 		if t.opt.WaitAll {
 			b.set("WaitType", 0)
 		}
-		head := obj + uint64(OffsetOf("_DISPATCHER_HEADER", "WaitListHead"))
+		head := obj + uint64(t.p.m.l.offset("_DISPATCHER_HEADER", "WaitListHead"))
 		entry, last := b.addr("WaitListEntry"), k.u64(head+8)
 		k.U64(entry, head)
 		k.U64(entry+8, last)
@@ -321,7 +315,7 @@ func (t *Thread) run(s cpuState, user bool) {
 	c.current, c.state, c.user = t, s, user
 	t.state = s
 	t.truth.State = "Running"
-	t.o.set("Tcb.State", enumValue("_KTHREAD_STATE", "Running")).set("Tcb.Running", 1)
+	t.o.set("Tcb.State", t.p.m.l.enum("_KTHREAD_STATE", "Running")).set("Tcb.Running", 1)
 	t.o.set("Tcb.NextProcessor", uint64(c.number)).set("Tcb.KernelStack", t.initialStack()-0x400)
 }
 

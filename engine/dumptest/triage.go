@@ -39,10 +39,10 @@ func (d *Dump) writeTriage(out io.WriterAt) (int64, error) {
 		unloaded = le.AppendUint64(le.AppendUint64(unloaded, u.Start), u.End)
 	}
 	add(0x18, unloaded)
-	add(0x1c, k.Read(c.prcb, SizeOf("_KPRCB")))
+	add(0x1c, k.Read(c.prcb, m.l.size("_KPRCB")))
 	process := c.current.p
-	add(0x20, k.Read(process.va, SizeOf("_EPROCESS")))
-	add(0x24, k.Read(c.current.va, SizeOf("_ETHREAD")))
+	add(0x20, k.Read(process.va, m.l.size("_EPROCESS")))
+	add(0x24, k.Read(c.current.va, m.l.size("_ETHREAD")))
 
 	top := m.crash.reg[rsp]
 	n := int(roundUp(top, pageSize) - top)
@@ -104,8 +104,8 @@ func (d *Dump) triageBlocks(b []byte) []byte {
 		{m.sym("NtBuildLabEx"), 64},
 		{m.sym("KeTimeIncrement"), 4},
 		{kernelBase, 0x400},
-		{m.cpus[0].kpcr, OffsetOf("_KPCR", "Prcb")},
-		{m.Kernel.obj("_KPRCB", m.cpus[0].prcb).get("Context"), SizeOf("_CONTEXT")},
+		{m.cpus[0].kpcr, m.l.offset("_KPCR", "Prcb")},
+		{m.Kernel.obj("_KPRCB", m.cpus[0].prcb).get("Context"), m.l.size("_CONTEXT")},
 		{idle.kernelTop - pageSize, pageSize},
 		{m.byModule["keypad"].base, 0x400},
 	}

@@ -46,7 +46,7 @@ func (p *Process) makeUser() {
 	peb := p.Space.obj("_PEB", p.peb)
 	peb.set("ImageBaseAddress", p.order[0].at.base).set("Ldr", p.Symbol("ntdll!PebLdr"))
 	peb.set("ProcessHeap", p.heapPlace()).set("NumberOfProcessors", uint64(m.opts.Processors))
-	peb.set("OSMajorVersion", 10).set("OSBuildNumber", buildNumber).set("OSPlatformId", 2).set("ImageSubsystem", 3)
+	peb.set("OSMajorVersion", 10).set("OSBuildNumber", uint64(m.build())).set("OSPlatformId", 2).set("ImageSubsystem", 3)
 	peb.set("SessionId", uint64(max(p.opt.Session, 0))).set("NumberOfHeaps", 1).set("MaximumNumberOfHeaps", 16)
 	peb.set("FastPebLock", p.Symbol("ntdll!FastPebLock")).set("IsImageDynamicallyRelocated", 1)
 	if p.opt.Wow64 {
@@ -62,8 +62,8 @@ func (p *Process) makeWow64() {
 	at := uint64(0x2e8000)
 	p.Space.MapNew(at, pageSize, ReadWrite)
 	p.addVad(vad{start: at, size: pageSize, prot: ReadWrite, kind: "private"})
-	p.Space.obj("_PEB32", at).set("ImageBaseAddress", 0x400000).set("OSBuildNumber", buildNumber).set("OSMajorVersion", 10)
-	w := p.m.alloc(SizeOf("_EWOW64PROCESS"))
+	p.Space.obj("_PEB32", at).set("ImageBaseAddress", 0x400000).set("OSBuildNumber", uint64(p.m.build())).set("OSMajorVersion", 10)
+	w := p.m.alloc(p.m.l.size("_EWOW64PROCESS"))
 	p.m.Kernel.obj("_EWOW64PROCESS", w).set("Peb", at).set("Machine", 0x14c).set("NtdllType", 1)
 	p.o.set("WoW64Process", w)
 }
@@ -99,9 +99,9 @@ func (p *Process) environment() []string {
 
 // makeParameters writes the process parameters and the environment.
 func (p *Process) makeParameters(peb object) {
-	va := p.Alloc(SizeOf("_RTL_USER_PROCESS_PARAMETERS"))
+	va := p.Alloc(p.m.l.size("_RTL_USER_PROCESS_PARAMETERS"))
 	o := p.Space.obj("_RTL_USER_PROCESS_PARAMETERS", va)
-	n := uint64(SizeOf("_RTL_USER_PROCESS_PARAMETERS"))
+	n := uint64(p.m.l.size("_RTL_USER_PROCESS_PARAMETERS"))
 	o.set("MaximumLength", n).set("Length", n).set("Flags", 0x6001)
 	cmd, dir := p.opt.CommandLine, p.opt.CurrentDirectory
 	if cmd == "" {
@@ -184,10 +184,10 @@ func pageProt(im *Image, rva uint32) (Prot, bool) {
 func (p *Process) finishUser() {
 	s := p.Space
 	ldr := s.obj("_PEB_LDR_DATA", p.Symbol("ntdll!PebLdr"))
-	ldr.set("Length", uint64(SizeOf("_PEB_LDR_DATA"))).set("Initialized", 1)
+	ldr.set("Length", uint64(p.m.l.size("_PEB_LDR_DATA"))).set("Initialized", 1)
 	var load, memory, initial []uint64
 	for i, l := range p.order {
-		e := p.Alloc(SizeOf("_LDR_DATA_TABLE_ENTRY"))
+		e := p.Alloc(p.m.l.size("_LDR_DATA_TABLE_ENTRY"))
 		o := s.obj("_LDR_DATA_TABLE_ENTRY", e)
 		im := l.at.im
 		o.set("DllBase", l.at.base).set("SizeOfImage", uint64(im.Size)).set("TimeDateStamp", uint64(im.TimeStamp))
@@ -198,7 +198,7 @@ func (p *Process) finishUser() {
 		p.allocString(o, "BaseDllName", l.name)
 		o.set("Flags", 0x22cc).set("ObsoleteLoadCount", 0xffff).set("OriginalBase", im.Base).set("ReferenceCount", 1)
 		s.link(o.addr("HashLinks"))
-		node := p.Alloc(SizeOf("_LDR_DDAG_NODE"))
+		node := p.Alloc(p.m.l.size("_LDR_DDAG_NODE"))
 		o.set("DdagNode", node)
 		s.obj("_LDR_DDAG_NODE", node).set("LoadCount", 0xffffffff)
 		s.link(node, o.addr("NodeModuleLink"))

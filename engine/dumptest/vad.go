@@ -54,7 +54,7 @@ func (p *Process) makeVad(v vad) uint64 {
 	if v.kind != "private" {
 		typ = "_MMVAD"
 	}
-	va := m.alloc(SizeOf(typ))
+	va := m.alloc(m.l.size(typ))
 	o := m.Kernel.obj("_MMVAD_SHORT", va)
 	first, last := v.start>>12, (v.start+v.size-1)>>12
 	o.set("StartingVpn", first).set("StartingVpnHigh", first>>32).set("EndingVpn", last).set("EndingVpnHigh", last>>32)
@@ -70,9 +70,9 @@ func (p *Process) makeVad(v vad) uint64 {
 		o.set("u.VadFlags.Protection", v.prot.soft())
 	}
 	file := m.NewFile(v.file)
-	area := m.alloc(SizeOf("_CONTROL_AREA"))
-	segment := m.allocPaged(SizeOf("_SEGMENT"))
-	sub := m.alloc(SizeOf("_SUBSECTION"))
+	area := m.alloc(m.l.size("_CONTROL_AREA"))
+	segment := m.allocPaged(m.l.size("_SEGMENT"))
+	sub := m.alloc(m.l.size("_SUBSECTION"))
 	pages := v.size / pageSize
 	protos := m.allocPaged(int(8 * pages))
 	for i := range pages {
