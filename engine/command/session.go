@@ -38,6 +38,7 @@ type Session struct {
 	scope    scope
 	modules  moduleList
 	pseudo   pseudoRegisters
+	display  display
 }
 
 // settings are the switches that commands set.

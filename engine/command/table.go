@@ -13,6 +13,7 @@ func families() [][]*Command {
 		processCommands(),
 		contextCommands(),
 		stackCommands(),
+		displayCommands(),
 	}
 }
 

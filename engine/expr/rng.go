@@ -7,11 +7,12 @@ const maxRange = 0x10000000
 
 // A Range is an address and how much from there on.
 type Range struct {
-	Addr  uint64 // first byte
-	Count uint64 // elements; for u instructions
-	Given bool   // an end or a length was given, Count is not the default
-	ByEnd bool   // an end address was given
-	End   uint64 // ByEnd: the last byte, inclusive
+	Addr   uint64 // first byte
+	Count  uint64 // elements; for u instructions
+	Given  bool   // an end or a length was given, Count is not the default
+	Placed bool   // Addr was read: it stands also with an error in what followed
+	ByEnd  bool   // an end address was given
+	End    uint64 // ByEnd: the last byte, inclusive
 }
 
 // A RangeSpec says how a command reads its range.
@@ -72,7 +73,7 @@ func readAddresses(env Env, c *Cursor, spec RangeSpec, cut bool) (Range, error) 
 	if err != nil {
 		return Range{}, err
 	}
-	r := Range{Addr: addr, Count: spec.Default}
+	r := Range{Addr: addr, Count: spec.Default, Placed: true}
 	behind := c.Pos
 	if c.Done() {
 		c.Pos = behind
@@ -107,18 +108,19 @@ func readLength(env Env, c *Cursor, spec RangeSpec, addr uint64) (Range, error) 
 		unlimited = true
 		c.Pos++
 	}
+	r := Range{Addr: addr, Placed: true}
 	n, err := Evaluate(env, c, DefaultKind, "Length of range")
 	if err != nil {
-		return Range{}, err
+		return r, err
 	}
 	bytes, over := n*spec.ElemSize, n > ^uint64(0)/spec.ElemSize
 	switch {
 	case !unlimited && (over || bytes > maxRange):
-		return Range{}, Caret("Range error", c.Pos)
+		return r, Caret("Range error", c.Pos)
 	case unlimited && (over || spec.MaxUnlimited != 0 && bytes > spec.MaxUnlimited):
-		return Range{}, Caret("Overflow error", c.Pos)
+		return r, Caret("Overflow error", c.Pos)
 	}
-	r := Range{Addr: addr, Count: n, Given: true}
+	r.Count, r.Given = n, true
 	if back {
 		r.Addr -= bytes
 	}
