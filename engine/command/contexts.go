@@ -70,14 +70,14 @@ func cmdProcess() *Command {
 func (s *Session) processOrDefault(addr uint64) (windows.Process, error) {
 	if addr == 0 {
 		t, p := s.processorThread(s.scope.cpu)
-		if p.Addr() == 0 {
+		if p.Addr() == 0 || s.scope.dtb != nil && !s.sessionCanRead(t.ProcessField()) {
 			s.printf("Unable to read KTHREAD address %016x\n", t.ProcessField())
 			return p, Failf("Unable to get the current process data")
 		}
 		return p, nil
 	}
 	p := s.sys.Process(addr)
-	if !p.HasPageDirectories() {
+	if s.scope.dtb != nil && !s.sessionCanRead(addr) || !p.HasPageDirectories() {
 		return p, Failf("Process %s has invalid page directories", format.Addr(addr))
 	}
 	return p, nil
@@ -162,7 +162,7 @@ func (s *Session) setThread(ctx context.Context, addr uint64) (windows.Thread, e
 	}
 	t := s.sys.Thread(addr)
 	kind, err := t.DispatcherType()
-	if err != nil {
+	if err != nil || s.scope.dtb != nil && !s.sessionCanRead(addr) {
 		return t, Failf("Cannot read thread type from thread %s, NTSTATUS %s", format.Addr(addr), statusUnreadable)
 	}
 	if kind != windows.DispatcherThread {

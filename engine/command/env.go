@@ -45,7 +45,7 @@ func (e env) Register(name string) (expr.Register, error) {
 	if strings.HasPrefix(name, "$") {
 		return e.s.pseudoRegister(e.ctx, name)
 	}
-	regs, err := e.s.frameRegs()
+	regs, err := e.s.registers()
 	if err != nil {
 		return expr.Register{}, expr.ErrUnavailable
 	}

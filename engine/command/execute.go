@@ -56,6 +56,11 @@ func (s *Session) runOne(ctx context.Context, cur *expr.Cursor) error {
 			name = rest[:i]
 		}
 		found, ok := lookupWord(name)
+		if i := strings.IndexAny(name[1:], "+-"); !ok && i >= 0 {
+			// .f+2: a sign ends the name.
+			name = name[:i+2]
+			found, ok = lookupWord(name)
+		}
 		if !ok {
 			return s.unknown(cur, name)
 		}

@@ -14,6 +14,7 @@ import (
 // the session's own affair; the engine shares the tables.
 type moduleList struct {
 	user   *windows.ModuleSet
+	chosen bool // user was loaded, or left out, on request
 	joined *windows.ModuleSet
 	states map[*windows.Module]*moduleState
 }
@@ -26,6 +27,10 @@ type moduleState struct {
 
 func (l *moduleList) set(ctx context.Context, s *Session) *windows.ModuleSet {
 	if l.joined == nil {
+		if !l.chosen {
+			// The modules of the crashing process are there from the start.
+			l.loadUser(ctx, s.initial)
+		}
 		l.joined = s.sys.KernelModules(ctx)
 		if l.user != nil {
 			l.joined = l.joined.Join(l.user)
@@ -36,7 +41,7 @@ func (l *moduleList) set(ctx context.Context, s *Session) *windows.ModuleSet {
 
 // loadUser makes the modules of p the user modules; the zero Process leaves none.
 func (l *moduleList) loadUser(ctx context.Context, p windows.Process) *windows.ModuleSet {
-	l.user, l.joined = nil, nil
+	l.user, l.joined, l.chosen = nil, nil, true
 	if p.Addr() != 0 {
 		l.user = p.UserModules(ctx)
 	}

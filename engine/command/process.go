@@ -221,10 +221,10 @@ func (s *Session) showProcess(ctx context.Context, p windows.Process, flags uint
 // borrowContext makes p the process context with its modules, and returns what
 // puts back the old one.
 func (s *Session) borrowContext(ctx context.Context, p windows.Process) func() {
-	process, modules := s.scope.process, s.modules
-	s.scope.process = p
+	scope, modules := s.scope, s.modules
+	s.setProcess(p)
 	s.modules.loadUser(ctx, p)
-	return func() { s.scope.process, s.modules = process, modules }
+	return func() { s.scope, s.modules = scope, modules }
 }
 
 func sessionText(p windows.Process) string {

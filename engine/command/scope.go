@@ -16,18 +16,31 @@ type scope struct {
 	cpu     int             // current processor
 	process windows.Process // $proc
 	thread  windows.Thread  // $thread
-	regs    *amd64.Context  // nil when they cannot be read: regsErr
+
+	// memory is the process whose page tables are used: that of the process
+	// context until a command ran on another processor. dtb, when set, is what
+	// .context chose instead.
+	memory windows.Process
+	dtb    *uint64
+
+	regs    *amd64.Context // nil when they cannot be read: regsErr
 	regsErr error
 	set     bool // the registers were set by .thread, .trap, .cxr or .frame /c
+	foreign bool // a command runs on another processor for once
 
+	// own are the current processor's registers with what r changed in them,
+	// kept while a context is set. special are changed control registers.
+	own     *amd64.Context
+	special map[string]uint64
+
+	base  int // number of the frame that the register context stands for
 	frame frameScope
 }
 
 // frameScope is the chosen frame.
 type frameScope struct {
-	number int
-	base   int            // number that the register context stands for (.frame /c)
-	regs   *amd64.Context // of the frame; nil means those of the register context
+	number int            // counted from the register context's, scope.base
+	walked *windows.Frame // nil until a frame was chosen: the register context itself
 }
 
 // resetScope goes back to the crashing processor, its thread and process.
@@ -38,6 +51,7 @@ func (s *Session) resetScope() { s.switchProcessor(s.sys.CrashProcessor()) }
 func (s *Session) switchProcessor(n int) {
 	s.scope = scope{cpu: n}
 	s.scope.thread, s.scope.process = s.processorThread(n)
+	s.scope.memory = s.scope.process
 	s.resetRegisters()
 }
 
@@ -57,27 +71,36 @@ func (s *Session) processorThread(n int) (t windows.Thread, p windows.Process) {
 
 // resetRegisters drops a set register context.
 func (s *Session) resetRegisters() {
-	s.scope.regs, s.scope.regsErr = s.sys.CrashRegisters(s.scope.cpu)
+	if s.scope.own != nil {
+		s.scope.regs, s.scope.regsErr = s.scope.own, nil
+	} else {
+		s.scope.regs, s.scope.regsErr = s.sys.CrashRegisters(s.scope.cpu)
+	}
 	s.scope.set = false
-	s.scope.frame = frameScope{}
+	s.scope.base, s.scope.frame = 0, frameScope{}
 }
 
 // setRegisters makes regs the register context.
 func (s *Session) setRegisters(regs *amd64.Context) {
 	s.scope.regs, s.scope.regsErr = regs, nil
 	s.scope.set = true
-	s.scope.frame = frameScope{}
+	s.scope.base, s.scope.frame = 0, frameScope{}
 }
 
 // setProcess makes p the process context; registers and frame stay.
-func (s *Session) setProcess(p windows.Process) { s.scope.process = p }
+func (s *Session) setProcess(p windows.Process) {
+	s.scope.process, s.scope.memory, s.scope.dtb = p, p, nil
+}
 
 // space is the memory that commands read: the process context's.
 func (s *Session) space() memory.Space {
-	if s.scope.process.Addr() == 0 {
+	if s.scope.dtb != nil && s.sys.Paged() {
+		return s.sys.SpaceOf(*s.scope.dtb)
+	}
+	if s.scope.memory.Addr() == 0 {
 		return s.sys.Kernel()
 	}
-	space, err := s.scope.process.Space()
+	space, err := s.scope.memory.Space()
 	if err != nil {
 		return s.sys.Kernel()
 	}
@@ -86,8 +109,8 @@ func (s *Session) space() memory.Space {
 
 // frameRegs returns the registers of the chosen frame.
 func (s *Session) frameRegs() (*amd64.Context, error) {
-	if s.scope.frame.regs != nil {
-		return s.scope.frame.regs, nil
+	if f := s.scope.frame.walked; f != nil {
+		return f.Context(), nil
 	}
 	return s.scope.regs, s.scope.regsErr
 }

@@ -36,6 +36,7 @@ type Session struct {
 
 	settings settings
 	scope    scope
+	initial  windows.Process // of the crashing thread
 	modules  moduleList
 	pseudo   pseudoRegisters
 	display  display
@@ -50,6 +51,8 @@ type settings struct {
 	kframes int    // .kframes
 	numbers bool   // frame numbers without being asked, as WinDbg's window has them
 	dml     bool   // .prefer_dml
+	regMask registerMask
+	machine string // .effmach; "" for the dump's own
 }
 
 // Symbol options, as .symopt numbers them.
@@ -65,13 +68,14 @@ const defaultFrames = 256
 // NewSession starts a session on an open dump.
 func NewSession(t *engine.Target, o Options) *Session {
 	s := &Session{target: t, sys: t.System, opts: o, out: io.Discard, note: func(string) {}}
-	s.settings = settings{radix: 16, symopt: symoptEngine, kframes: defaultFrames}
+	s.settings = settings{radix: 16, symopt: symoptEngine, kframes: defaultFrames, regMask: maskDefault}
 	if !o.Record {
 		s.settings.symopt |= symoptLines
 		s.settings.lines = true
 		s.settings.numbers = true
 	}
 	s.resetScope()
+	s.initial = s.scope.process
 	return s
 }
 

@@ -27,7 +27,7 @@ func (s *Session) printStack(ctx context.Context, v stackView, regs *amd64.Conte
 		if m := s.moduleSet(ctx).Find(f.Return); m != nil {
 			s.symbolsOf(ctx, m)
 		}
-		s.printFrame(ctx, v, space, s.scope.frame.base+i, f, i > 0, previous)
+		s.printFrame(ctx, v, space, s.scope.base+i, f, i > 0, previous)
 		previous = f.SP
 	}
 	if st.Ended != nil {

@@ -34,6 +34,9 @@ func cmdStack() *Command {
 }
 
 func (s *Session) runStack(ctx context.Context, c *expr.Cursor) error {
+	if err := s.checkMachine(c.Pos); err != nil {
+		return err
+	}
 	v := s.parseStackView(c)
 	if v.letter == 'd' {
 		return s.rawStack(ctx, c)
@@ -53,7 +56,7 @@ func (s *Session) runStack(ctx context.Context, c *expr.Cursor) error {
 		if base.ip != nil {
 			regs.RIP = *base.ip
 		}
-	} else if !explicit && s.scope.set {
+	} else if !explicit && s.scope.set && !s.scope.foreign {
 		s.printf("  *** Stack trace for last set context - .thread/.cxr resets it\n")
 	}
 	return s.printStack(ctx, v, regs, count)

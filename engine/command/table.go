@@ -13,6 +13,12 @@ func families() [][]*Command {
 		processCommands(),
 		contextCommands(),
 		stackCommands(),
+		frameCommands(),
+		registerCommands(),
+		processorCommands(),
+		savedContextCommands(),
+		eventCommands(),
+		machineCommands(),
 		displayCommands(),
 	}
 }

@@ -186,6 +186,16 @@ func (h *Header) Exception() Exception {
 	return parseException(h.exceptionRecord)
 }
 
+// ExceptionSize is the size of an EXCEPTION_RECORD64.
+const ExceptionSize = 0x98
+
+// ParseException decodes the EXCEPTION_RECORD64 in b; what b lacks is zero.
+func ParseException(b []byte) Exception {
+	full := make([]byte, ExceptionSize)
+	copy(full, b)
+	return parseException(full)
+}
+
 func parseException(b []byte) Exception {
 	le := binary.LittleEndian
 	e := Exception{

@@ -1,0 +1,96 @@
+package command
+
+import (
+	"context"
+	"strings"
+
+	"kdap/engine/arch/amd64"
+	"kdap/engine/arch/amd64/disasm"
+	"kdap/engine/format"
+	"kdap/engine/memory"
+)
+
+// userCode is the code segment of 64-bit user mode.
+const userCode = 0x33
+
+// instructionWidth is where the effective operands of the current instruction
+// end.
+const instructionWidth = 79
+
+// printInstruction prints the place and the current instruction with what its
+// operands lead to.
+func (s *Session) printInstruction(ctx context.Context, regs *amd64.Context) {
+	if name := s.symbolText(ctx, regs.RIP); name != "" {
+		s.printf("%s:\n", name)
+	}
+	o := s.disasmOptions(ctx)
+	it := s.instructionAt(regs)
+	line := it.Line(o)
+	if regs.CS == userCode {
+		line = "0033:" + line
+	}
+	if it.State == disasm.Decoded {
+		if extra := it.Inst.Effective(regs.RIP, contextRegisters{regs}, s.space(), true, &o); extra != "" {
+			line += strings.Repeat(" ", max(1, instructionWidth-len(line)-len(extra))) + extra
+		}
+	}
+	s.printf("%s\n", line)
+}
+
+func (s *Session) instructionAt(regs *amd64.Context) disasm.Item {
+	return disasm.At(disasm.Mode64, s.fetchCode(), regs.RIP)
+}
+
+// fetchCode reads code of the process context.
+func (s *Session) fetchCode() disasm.Fetch {
+	space := s.space()
+	return func(va uint64, p []byte) int { return readable(space, va, p) }
+}
+
+// readable reads up to the first byte that is not there.
+func readable(space memory.Space, va uint64, p []byte) int {
+	n, _ := space.Read(va, p)
+	return n
+}
+
+// disasmOptions are the layout of code lines.
+func (s *Session) disasmOptions(ctx context.Context) disasm.Options {
+	return disasm.Options{Symbol: func(va uint64) (string, bool) {
+		name := s.symbolText(ctx, va)
+		return name, name != ""
+	}}
+}
+
+// contextRegisters shows a context to the disassembler. A segment register of
+// 0 counts as unknown: it stands in contexts that do not have the segments.
+type contextRegisters struct{ c *amd64.Context }
+
+func (r contextRegisters) Register(reg disasm.Reg) (uint64, bool) {
+	if reg.Class == disasm.Flags {
+		return uint64(r.c.EFlags), true
+	}
+	v, _, ok := r.c.Get(reg.String())
+	if reg.Class == disasm.Segment && v == 0 {
+		return 0, false
+	}
+	return v, ok
+}
+
+// showUsedRegisters is r.: the registers that the current instruction uses.
+func (s *Session) showUsedRegisters() error {
+	regs, err := s.registers()
+	if err != nil {
+		return err
+	}
+	if s.scope.set {
+		s.printf("Last set context:\n")
+	}
+	it := s.instructionAt(regs)
+	for _, r := range it.Inst.Registers() {
+		if v, _, ok := regs.Get(r.String()); ok {
+			s.printf("%s=%s  ", r, format.Addr(v))
+		}
+	}
+	s.printf("\n")
+	return nil
+}

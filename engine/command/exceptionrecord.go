@@ -1,0 +1,181 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"kdap/engine/dump"
+	"kdap/engine/format"
+	"kdap/engine/memory"
+	"kdap/engine/windows"
+)
+
+func eventCommands() []*Command {
+	return []*Command{cmdBugcheck(), cmdLastEvent(), cmdEventLog(), cmdTime(), cmdTtime(), cmdTlist()}
+}
+
+// Exception codes whose parameters are explained.
+const (
+	codeAccessViolation = 0xc0000005
+	codeInPageError     = 0xc0000006
+)
+
+func cmdExr() *Command {
+	return &Command{
+		Names: []string{".exr"}, Args: "Address | -1", Short: "show an exception record; -1: of the last event",
+		Run: func(ctx context.Context, s *Session, c *Call) error {
+			addr, err := s.number(c.Args)
+			if err != nil {
+				return err
+			}
+			if addr == ^uint64(0) {
+				s.showException(ctx, s.target.Dump.Header.Exception())
+				return nil
+			}
+			b, err := memory.ReadBytes(s.space(), addr, dump.ExceptionSize)
+			if err != nil {
+				s.notef("%v", err)
+				return Failf("Cannot read Exception record @ %s", format.Hex16(addr))
+			}
+			s.showException(ctx, dump.ParseException(b))
+			return nil
+		},
+	}
+}
+
+func (s *Session) showException(ctx context.Context, e dump.Exception) {
+	name := ""
+	if text := s.exceptionPlace(ctx, e.Address); text != "" {
+		name = " (" + text + ")"
+	}
+	s.printf("ExceptionAddress: %s%s\n", format.Hex16(e.Address), name)
+	what := ""
+	if text, ok := windows.ExceptionName(e.Code); ok {
+		what = " (" + text + ")"
+	}
+	s.printf("   ExceptionCode: %08x%s\n  ExceptionFlags: %08x\nNumberParameters: %d\n",
+		e.Code, what, e.Flags, e.NumberParameters)
+	shown := e.Information[:min(int64(e.NumberParameters), int64(len(e.Information)))]
+	for i, p := range shown {
+		s.printf("   Parameter[%d]: %s\n", i, format.Hex16(p))
+	}
+	if len(shown) < 2 {
+		return
+	}
+	switch {
+	case e.Code == codeAccessViolation && shown[0] == 0:
+		s.printf("Attempt to read from address %s\n", format.Hex16(shown[1]))
+	case e.Code == codeAccessViolation && shown[0] == 1:
+		s.printf("Attempt to write to address %s\n", format.Hex16(shown[1]))
+	case e.Code == codeAccessViolation && shown[0] == 8:
+		s.printf("Attempt to execute non-executable address %s\n", format.Hex16(shown[1]))
+	case e.Code == codeInPageError && len(shown) > 2:
+		s.printf("Inpage operation failed at %s, due to I/O error %s\n", format.Hex16(shown[1]), format.Hex16(shown[2]))
+	}
+}
+
+// exceptionPlace names the address of an exception. Without symbols the
+// distance from the module has all its digits.
+func (s *Session) exceptionPlace(ctx context.Context, va uint64) string {
+	if p, ok := s.place(ctx, va); ok && p.Name == "" {
+		return fmt.Sprintf("%s+0x%s", p.Module.Name, format.Hex16(p.Offset))
+	}
+	return s.symbolText(ctx, va)
+}
+
+func cmdBugcheck() *Command {
+	return &Command{
+		Names: []string{".bugcheck"}, Short: "show the bug check's code and parameters",
+		Run: func(_ context.Context, s *Session, _ *Call) error {
+			b := s.sys.BugCheck()
+			s.printf("Bugcheck code %08X\nArguments", b.Code)
+			for _, p := range b.Params {
+				s.printf(" %s", format.Addr(p))
+			}
+			s.printf("\n")
+			return nil
+		},
+	}
+}
+
+// printLastEvent prints what stopped the system, and the host's clock.
+func (s *Session) printLastEvent() {
+	e := s.target.Dump.Header.Exception()
+	name, ok := windows.ExceptionName(e.Code)
+	if !ok {
+		name = "Unknown exception"
+	}
+	s.printf("Last event: %s - code %08x (first/second chance not available)\n", name, e.Code)
+	now := time.Now()
+	_, offset := now.Zone()
+	ft := uint64(now.UnixNano()/100) + unixEpoch
+	s.printf("  debugger time: %s\n", format.SessionTime(ft, time.Duration(offset)*time.Second))
+}
+
+// unixEpoch is 1 January 1970 as a FILETIME.
+const unixEpoch = 116444736000000000
+
+func cmdLastEvent() *Command {
+	return &Command{
+		Names: []string{".lastevent"}, Short: "show what stopped the system",
+		Run: func(_ context.Context, s *Session, _ *Call) error {
+			s.printLastEvent()
+			return nil
+		},
+	}
+}
+
+func cmdEventLog() *Command {
+	return &Command{
+		Names: []string{".eventlog"}, Short: "show the latest events: in a dump the last one",
+		Run: func(_ context.Context, s *Session, _ *Call) error {
+			s.printf("Event log is empty\n")
+			s.printLastEvent()
+			return nil
+		},
+	}
+}
+
+func cmdTime() *Command {
+	return &Command{
+		Names: []string{".time"}, Short: "show when the system stopped and how long it had run",
+		Run: func(_ context.Context, s *Session, _ *Call) error {
+			s.printTimes()
+			return nil
+		},
+	}
+}
+
+// printTimes prints the two lines of time that .time and the opening text have.
+func (s *Session) printTimes() {
+	h := s.target.Dump.Header
+	s.printf("Debug session time: %s\n", format.SessionTime(h.SystemTime, 0))
+	if h.SystemUpTime == 0 {
+		s.printf("System Uptime: not available\n")
+		return
+	}
+	s.printf("System Uptime: %s\n", format.Uptime(h.SystemUpTime))
+}
+
+func cmdTtime() *Command {
+	return &Command{
+		Names: []string{".ttime"}, Short: "show a thread's times (user dumps only)",
+		Run: func(_ context.Context, s *Session, _ *Call) error {
+			s.printf("Thread times not available\n")
+			return nil
+		},
+	}
+}
+
+func cmdTlist() *Command {
+	return &Command{
+		Names: []string{".tlist"}, Short: "refused: lists the processes of the debugger's own computer",
+		Run: func(_ context.Context, _ *Session, c *Call) error {
+			for !c.Args.Done() {
+				c.Args.Word()
+			}
+			return Failf("%s would show the computer kdap runs on, not the dump.", c.Name)
+		},
+	}
+}

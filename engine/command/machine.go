@@ -1,0 +1,115 @@
+package command
+
+import (
+	"context"
+	"strings"
+
+	"kdap/engine/arch/amd64"
+	"kdap/engine/expr"
+	"kdap/engine/memory"
+)
+
+func machineCommands() []*Command {
+	return []*Command{cmdEffmach(), cmdContext()}
+}
+
+// machines are what .effmach takes, in the debugger's words.
+var machines = []struct{ name, text string }{
+	{"amd64", "x64 (AMD64)"},
+	{"x86", "x86 compatible (x86)"},
+	{"arm64", "ARM 64-bit (AArch64) (arm64)"},
+	{"arm", "ARM (NT) Thumb-2 (arm)"},
+	{"ia64", "Intel IA64 (ia64)"},
+	{"ebc", "EFI byte code (ebc)"},
+}
+
+// nativeMachine is the machine of the dumps this console reads registers of.
+const nativeMachine = "amd64"
+
+func cmdEffmach() *Command {
+	return &Command{
+		Names: []string{".effmach"}, Args: "[Machine | . | #]", Short: "show or choose the machine whose code and registers are meant",
+		Run: func(_ context.Context, s *Session, c *Call) error {
+			word := strings.ToLower(c.Word())
+			if word == "." || word == "#" {
+				word = nativeMachine
+			}
+			if word == "" {
+				word = s.machine()
+			}
+			for _, m := range machines {
+				if m.name == word {
+					s.settings.machine = word
+					s.printf("Effective machine: %s\n", m.text)
+					return nil
+				}
+			}
+			return Failf("Unknown machine '%s'", word)
+		},
+	}
+}
+
+func (s *Session) machine() string {
+	if s.settings.machine == "" {
+		return nativeMachine
+	}
+	return s.settings.machine
+}
+
+// checkMachine refuses registers and stacks while the effective machine is
+// another one than that of the set context. at is the place of the error.
+func (s *Session) checkMachine(at int) error {
+	if s.scope.set && s.machine() != nativeMachine {
+		return expr.Caret("Current scope machine type mismatch error", at)
+	}
+	return nil
+}
+
+func cmdContext() *Command {
+	return &Command{
+		Names: []string{".context"}, Args: "[PageDirectoryBase]", Short: "show or choose the page tables that addresses go through",
+		Run: func(_ context.Context, s *Session, c *Call) error {
+			if c.Args.Done() {
+				s.printf("User-mode page directory base is %x\n", s.pageDirectory())
+				return nil
+			}
+			v, err := s.number(c.Args)
+			if err != nil {
+				return err
+			}
+			if v != 0 {
+				v = amd64.CleanDTB(v)
+				s.scope.dtb = &v
+				return nil
+			}
+			if dtb, err := s.scope.process.DTB(); err != nil || !s.sessionCanRead(s.scope.process.Addr()) {
+				s.printf("WARNING: Unable to reset page directory base\n")
+			} else {
+				dtb = amd64.CleanDTB(dtb)
+				s.scope.dtb = &dtb
+			}
+			return nil
+		},
+	}
+}
+
+// pageDirectory returns the page tables in use; a triage dump has none.
+func (s *Session) pageDirectory() uint64 {
+	switch {
+	case s.scope.dtb != nil:
+		return *s.scope.dtb
+	case !s.sys.Paged():
+		return 0
+	}
+	dtb, err := s.scope.memory.DTB()
+	if err != nil {
+		return s.sys.DTB()
+	}
+	return amd64.CleanDTB(dtb)
+}
+
+// sessionCanRead reports whether the page tables in use reach va.
+func (s *Session) sessionCanRead(va uint64) bool {
+	_, err := memory.ReadUint(s.space(), va, 1)
+	return err == nil
+}

@@ -1,0 +1,144 @@
+package command
+
+import (
+	"context"
+
+	"kdap/engine/arch/amd64"
+	"kdap/engine/expr"
+	"kdap/engine/format"
+	"kdap/engine/memory"
+)
+
+func savedContextCommands() []*Command {
+	return []*Command{cmdTrap(), cmdCxr(), cmdEcxr(), cmdExr(), cmdTss()}
+}
+
+// resetSetContext is .cxr and .trap without an address.
+func (s *Session) resetSetContext() {
+	if s.scope.set {
+		s.printf("Resetting default scope\n")
+	}
+	s.resetRegisters()
+}
+
+// contextAddress reads the address of a saved context; 0 when none is given.
+func (s *Session) contextAddress(c *expr.Cursor) (uint64, error) {
+	if c.Done() {
+		return 0, nil
+	}
+	return s.number(c)
+}
+
+func cmdTrap() *Command {
+	return &Command{
+		Names: []string{".trap"}, Args: "[Address]", Short: "use the registers of a trap frame",
+		Run: func(ctx context.Context, s *Session, c *Call) error {
+			addr, err := s.contextAddress(c.Args)
+			if err != nil {
+				return err
+			}
+			if addr == 0 {
+				s.resetSetContext()
+				return nil
+			}
+			t, err := amd64.ReadTrapFrame(s.space(), addr, s.sys.TrapFrameLayout())
+			if err != nil {
+				s.notef("%v", err)
+				return Failf("Unable to read trap frame at %s", format.Addr(addr))
+			}
+			regs := t.Context()
+			s.setRegisters(&regs)
+			s.printf("NOTE: The trap frame does not contain all registers.\n" +
+				"Some register values may be zeroed or incorrect.\n")
+			// Segments are not shown: the frame has only two of them.
+			s.showRegisters(ctx, &regs, maskInteger64)
+			return nil
+		},
+	}
+}
+
+// canonicalError is what the engine says for a context record of another size.
+const canonicalError = "Unable to convert context to canonical form, Win32 error 0n87"
+
+func cmdCxr() *Command {
+	return &Command{
+		Names: []string{".cxr"}, Args: "[/f Size] [Address]", Short: "use the registers of a context record",
+		Run: func(ctx context.Context, s *Session, c *Call) error {
+			size := uint64(amd64.ContextSize)
+			for !c.Args.Done() && c.Args.Rest()[0] == '/' {
+				c.Args.Pos++
+				switch {
+				case c.Args.Accept("f"):
+					var err error
+					if size, err = s.number(c.Args); err != nil {
+						return err
+					}
+				case c.Args.Accept("w"):
+				default:
+					return expr.Caret("Syntax error", c.Args.Pos)
+				}
+			}
+			addr, err := s.contextAddress(c.Args)
+			switch {
+			case err != nil:
+				return err
+			case addr == 0:
+				s.resetSetContext()
+				return nil
+			case addr == ^uint64(0):
+				return nil // the exception context, which a kernel dump has not
+			case size != amd64.ContextSize:
+				return Failf(canonicalError)
+			}
+			b, err := memory.ReadBytes(s.space(), addr, amd64.ContextSize)
+			if err != nil {
+				s.notef("%v", err)
+				return Failf("Unable to read context, NTSTATUS %s", statusUnreadable)
+			}
+			regs, err := amd64.ParseContext(b)
+			if err != nil {
+				return err
+			}
+			s.setRegisters(regs)
+			s.showRegisters(ctx, regs, s.settings.regMask)
+			return nil
+		},
+	}
+}
+
+func cmdEcxr() *Command {
+	return &Command{
+		Names: []string{".ecxr"}, Short: "use the registers of the exception (user dumps only)",
+		Run: func(_ context.Context, s *Session, _ *Call) error {
+			s.notef("a kernel dump has no exception context; the crash is the default context")
+			return nil
+		},
+	}
+}
+
+func cmdTss() *Command {
+	return &Command{
+		Names: []string{".tss"}, Args: "[Selector]", Short: "use the registers of a 32-bit task segment",
+		Run: func(_ context.Context, s *Session, c *Call) error {
+			sel, err := s.contextAddress(c.Args)
+			if err != nil || sel == 0 {
+				return err
+			}
+			// A selector has 13 bits of index; the low three are privilege and table.
+			if sel > 0xffff || !s.hasDescriptor(sel) {
+				return Failf("Unable to get descriptor for selector %x", uint32(sel))
+			}
+			return Failf("%x is not a 32-bit TSS selector", sel)
+		},
+	}
+}
+
+// hasDescriptor reports whether the global descriptor table has an entry for
+// the selector.
+func (s *Session) hasDescriptor(sel uint64) bool {
+	regs, err := s.specialRegisters()
+	if err != nil {
+		return false
+	}
+	return sel&^7+7 <= uint64(regs.GDTR.Limit)
+}
