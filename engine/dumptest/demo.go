@@ -94,6 +94,10 @@ func demoServices(m *Machine) *Process {
 	net.threads[1].describe("lookup")
 	spool := start(services.pid, "svchost.exe", `C:\Windows\system32\svchost.exe -k Spooling`, 0, 71*time.Minute, poolWorker, reader)
 	spool.AddThread(ThreadOptions{Stack: timer[:1], Running: 3, UserTicks: 88})
+	pipe := m.NewFile(`\SpoolerPipe`)
+	m.Kernel.obj("_FILE_OBJECT", pipe).set("DeviceObject", m.NewDevice("keypad", "KeypadClass0"))
+	m.NewIrp(spool.threads[2], pipe)
+	spool.AddHandle(pipe, 0x120089, 0)
 	spool.AddHandle(m.NewMutant("SpoolerIdle", 0), 0x1f0001, 2)
 	return services
 }
@@ -189,6 +193,9 @@ func demoFerry(m *Machine, shell *Process) {
 		Stack:   []string{"ferry!mainCRTStartup", "kernel32!WaitForMultipleObjectsEx", "ntdll!NtWaitForMultipleObjects"},
 		Objects: crew, WaitAll: true,
 	})
+	for _, e := range crew {
+		p.AddHandle(e, 0x1f0003, 0)
+	}
 	loading := p.AddThread(ThreadOptions{Name: "loading", Stack: append([]string{"ferry!LoadingThread"}, wait...), Parameter: 4})
 	unloading := p.AddThread(ThreadOptions{Name: "unloading", Stack: append([]string{"ferry!UnloadingThread"}, wait...), Parameter: 7})
 	for lock, owner := range map[string]*Thread{"ferry!RampLock": loading, "ferry!DeckLock": unloading} {

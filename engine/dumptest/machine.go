@@ -105,6 +105,7 @@ type Machine struct {
 	userBases map[string]uint64
 	resources []uint64
 	cookie    uint64
+	deviceMap uint64
 	root      uint64 // the object directory "\"
 
 	finished bool
@@ -217,6 +218,15 @@ func (m *Machine) makeShared() {
 	k.set("NumberOfPhysicalPages", m.phys.total)
 	k.set("QpcFrequency", 10_000_000).set("Cookie", 0x7d3a51c9).set("BootId", 41)
 	m.Kernel.UTF16(k.addr("NtSystemRoot"), `C:\Windows`)
+}
+
+// devices is the device map that all processes share.
+func (m *Machine) devices() uint64 {
+	if m.deviceMap == 0 {
+		m.deviceMap = m.allocPaged(m.l.size("_DEVICE_MAP"))
+		m.Kernel.obj("_DEVICE_MAP", m.deviceMap).set("ReferenceCount", 1).set("DriveMap", 4)
+	}
+	return m.deviceMap
 }
 
 // session returns the _MM_SESSION_SPACE of a session.

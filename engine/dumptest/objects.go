@@ -171,6 +171,38 @@ func (m *Machine) NewFile(path string) uint64 {
 	return va
 }
 
+// NewIrp makes a read request that a thread waits for: two stack locations, the
+// file at the first.
+func (m *Machine) NewIrp(t *Thread, file uint64) uint64 {
+	const locations = 2
+	one := m.l.size("_IO_STACK_LOCATION")
+	size := m.l.size("_IRP") + locations*one
+	va := m.alloc(size)
+	current := va + uint64(size-one)
+	o := m.Kernel.obj("_IRP", va).set("Type", 6).set("Size", uint64(size)).set("Flags", 0x60900)
+	o.set("StackCount", locations).set("CurrentLocation", locations).set("RequestorMode", 1)
+	o.set("Tail.Overlay.Thread", t.va).set("Tail.Overlay.CurrentStackLocation", current).set("Tail.Overlay.OriginalFileObject", file)
+	m.Kernel.obj("_IO_STACK_LOCATION", current).set("MajorFunction", 3).set("Control", 1).set("FileObject", file).
+		set("DeviceObject", m.Kernel.obj("_FILE_OBJECT", file).get("DeviceObject")).set("Parameters[0]", 96)
+	m.Kernel.link(t.o.addr("IrpList"), o.addr("ThreadListEntry"))
+	t.truth.IRPs = append(t.truth.IRPs, va)
+	return va
+}
+
+// NewDevice makes a driver object over a loaded driver and one device of it.
+func (m *Machine) NewDevice(driver, name string) uint64 {
+	at := m.findKernel(driver)
+	d := m.newObject("Driver", m.l.size("_DRIVER_OBJECT"), driver, m.root)
+	do := m.Kernel.obj("_DRIVER_OBJECT", d).set("Type", 4).set("Size", uint64(m.l.size("_DRIVER_OBJECT")))
+	m.poolString(do, "DriverName", `\Driver\`+driver)
+	do.set("DriverStart", at.base).set("DriverSize", uint64(at.im.Size)).set("DriverInit", at.base+uint64(at.im.Entry))
+	va := m.newObject("Device", m.l.size("_DEVICE_OBJECT"), name, m.root)
+	dev := m.Kernel.obj("_DEVICE_OBJECT", va).set("Type", 3).set("Size", uint64(m.l.size("_DEVICE_OBJECT")))
+	dev.set("DriverObject", d).set("DeviceType", 0xb).set("StackSize", 2).set("ReferenceCount", 1).set("Flags", 0x44)
+	do.set("DeviceObject", va)
+	return va
+}
+
 // A handleTable is a _HANDLE_TABLE in the making: entries are placed when the
 // machine is finished, when their number is known.
 type handleTable struct {

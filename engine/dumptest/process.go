@@ -113,6 +113,7 @@ func (p *Process) init() {
 	o.set("CreateTime.QuadPart", p.created()).set("ExitStatus", 0x103)
 	m.Kernel.Write(o.addr("ImageFileName"), []byte(opt.Name)[:min(len(opt.Name), 14)])
 	o.set("PriorityClass", 2)
+	o.set("DeviceMap", m.devices())
 	token := m.newObject("Token", 0x40, "", 0)
 	o.set("Token.Value", token|7)
 	for _, f := range []string{"ThreadListHead", "Pcb.ThreadListHead", "Pcb.ReadyListHead", "Pcb.ProfileListHead", "JobLinks", "MmProcessLinks", "SessionProcessLinks"} {

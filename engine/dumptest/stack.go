@@ -57,31 +57,42 @@ func (w *stackWriter) begin(top uint64) {
 	w.push(0)
 }
 
-// enter runs the prolog of a function, "module!name" with an optional "+bytes"
-// for what it takes from the stack by itself (alloca). The return address, or
-// for a trap the interrupted state, is there already.
+// enter runs the prolog of a function. The return address, or for a trap the
+// interrupted state, is there already.
 func (w *stackWriter) enter(spec string) {
-	spec, more, _ := strings.Cut(spec, "+")
-	module, name, ok := strings.Cut(spec, "!")
-	if !ok {
-		panic("dumptest: bad frame " + spec)
-	}
+	module, name, _, more := parseFrame(spec)
 	w.cur = w.find(module)
 	rva := w.cur.im.Sym(name)
-	w.fn, ok = w.cur.im.functionAt(rva)
+	fn, ok := w.cur.im.functionAt(rva)
+	w.fn = fn
 	if w.leaf = !ok; w.leaf {
 		w.fn = function{begin: rva, end: rva + 32}
 		return
 	}
 	ops, _ := w.cur.im.prolog(w.fn)
 	w.run(ops)
-	if more != "" {
-		n, err := strconv.ParseUint(more, 0, 32)
-		if err != nil {
-			panic("dumptest: bad frame " + spec)
-		}
-		w.state.reg[rsp] -= n
+	w.state.reg[rsp] -= more
+}
+
+// parseFrame takes "module!name" apart, and what may follow: "#2", the second
+// place in the caller that calls it, and "+bytes", what the function takes
+// from the stack by itself (alloca).
+func parseFrame(spec string) (module, name string, nth int, more uint64) {
+	rest, plus, _ := strings.Cut(spec, "+")
+	rest, hash, _ := strings.Cut(rest, "#")
+	module, name, ok := strings.Cut(rest, "!")
+	nth = 1
+	var err error
+	if plus != "" {
+		more, err = strconv.ParseUint(plus, 0, 32)
 	}
+	if hash != "" && err == nil {
+		nth, err = strconv.Atoi(hash)
+	}
+	if !ok || err != nil {
+		panic("dumptest: bad frame " + spec)
+	}
+	return module, name, nth, more
 }
 
 // run runs steps of a prolog. What a function saved it may change: it does.
@@ -215,21 +226,23 @@ func (w *stackWriter) call(spec string) {
 	if w.kind == "trap" {
 		w.kind = "kernel"
 	}
+	w.arguments()
 	w.push(ret)
-	callee, _, _ := strings.Cut(spec, "#")
-	w.enter(callee)
+	w.enter(spec)
+}
+
+// arguments fills the home space that each caller keeps for four of them, as
+// if the callee had stored its own there.
+func (w *stackWriter) arguments() {
+	for i, v := range []uint64{w.noise(), w.noise() & 0xff, w.noise() & 1, 0} {
+		w.s.U64(w.state.reg[rsp]+8*uint64(i), v)
+	}
 }
 
 // site finds where the innermost function returns to from a call. A call in
 // one of its chained parts runs that part's own prolog first.
 func (w *stackWriter) site(spec string) uint64 {
-	callee, nth := spec, 1
-	if c, n, ok := strings.Cut(spec, "#"); ok {
-		callee = c
-		nth, _ = strconv.Atoi(n)
-	}
-	plain, _, _ := strings.Cut(callee, "+")
-	module, name, _ := strings.Cut(plain, "!")
+	module, name, nth, _ := parseFrame(spec)
 	direct := uint32(0)
 	if m := w.find(module); m.base == w.cur.base {
 		direct = m.im.Sym(name)

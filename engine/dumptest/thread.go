@@ -2,7 +2,6 @@ package dumptest
 
 import (
 	"fmt"
-	"strings"
 )
 
 // A Thread is a thread in the making.
@@ -177,8 +176,7 @@ func (t *Thread) userStack(w *stackWriter) {
 			t.o.set("Win32StartAddress", start)
 			t.truth.Start = start
 		}
-		_, last, _ = strings.Cut(f, "!")
-		last, _, _ = strings.Cut(last, "#")
+		_, last, _, _ = parseFrame(f)
 	}
 	nd := t.p.find("ntdll")
 	t.o.set("StartAddress", nd.base+uint64(nd.im.Sym("RtlUserThreadStart")))

@@ -65,6 +65,7 @@ type TruthThread struct {
 	State      string
 	WaitReason string
 	Objects    []uint64
+	IRPs       []uint64
 	Start      uint64 // Win32 start address
 	Name       string
 	Stack      []Frame // innermost first
