@@ -18,9 +18,10 @@ cc() { clang-16 $cflags -c "$1" -o "$2" $3; }
 link() { (cd "$obj" && lld-link-16 /nologo /machine:x64 /nodefaultlib /debug /Brepro /dynamicbase \
   /pdbsourcepath:src "$@"); }
 
-cc nt.c "$obj/nt.obj" "-mno-red-zone"
+# As in Microsoft's public PDBs, the kernel's has types and public symbols only.
+cc nt.c "$obj/nt.obj" "-mno-red-zone -g0"
 clang-16 -target x86_64-pc-windows-msvc -c nt_asm.S -o "$obj/nt_asm.obj"
-cc nttypes.cpp "$obj/nttypes.obj" "-fno-exceptions -fno-rtti -fstandalone-debug"
+cc nttypes.cpp "$obj/nttypes.obj" "-fno-exceptions -fno-rtti -fstandalone-debug -fno-eliminate-unused-debug-types"
 link /out:ntoskrnl.exe /pdb:ntkrnlmp.pdb /pdbaltpath:ntkrnlmp.pdb /driver /subsystem:native /entry:KiSystemStartup \
   /export:KeBugCheckEx /implib:nt.lib nt.obj nt_asm.obj nttypes.obj
 cc keypad.c "$obj/keypad.obj"

@@ -9,7 +9,7 @@ import (
 
 // CxxTypes renders the made-up kernel's types as C++, for the compiler that
 // makes its PDB. Each type ends with assertions that the compiler lays it out
-// as this package does, and with a variable that keeps it in the debug data.
+// as this package does.
 func CxxTypes() string {
 	layouts := layouts[""]
 	var b strings.Builder
@@ -25,12 +25,11 @@ func CxxTypes() string {
 			cxxType(&b, layouts[n], seen)
 		}
 	}
-	for i, n := range names {
+	for _, n := range names {
 		if strings.HasPrefix(n, "__anonymous_") {
 			continue
 		}
 		if layouts[n].kind == kindEnum {
-			fmt.Fprintf(&b, "__attribute__((used)) static %s KeepType%d;\n", n, i)
 			continue
 		}
 		fmt.Fprintf(&b, "static_assert(sizeof(%s) == %d, \"%s\");\n", n, layouts[n].size, n)
@@ -39,7 +38,6 @@ func CxxTypes() string {
 				fmt.Fprintf(&b, "static_assert(__builtin_offsetof(%s, %s) == %d, \"%s\");\n", n, f.name, f.off, n)
 			}
 		}
-		fmt.Fprintf(&b, "__attribute__((used)) static %s *KeepType%d;\n", n, i)
 	}
 	return b.String()
 }

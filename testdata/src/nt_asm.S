@@ -158,7 +158,10 @@ KiIdleLoop:
 
     .globl KiSystemCall64
     .def KiSystemCall64; .scl 2; .type 32; .endef
-    .globl KiSystemServiceStart, KiSystemServiceCopyEnd, KiSystemServiceExit
+    .irp label, KiSystemServiceStart, KiSystemServiceCopyEnd, KiSystemServiceExit
+    .globl \label
+    .def \label; .scl 2; .type 32; .endef
+    .endr
     .p2align 4
 KiSystemCall64:
     .seh_proc KiSystemCall64
