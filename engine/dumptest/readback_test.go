@@ -77,6 +77,7 @@ func TestReadBack(t *testing.T) {
 			readModules(t, target, truth)
 			readEnvs(t, target, truth)
 			readPages(t, target, truth)
+			readKernel(t, target, truth)
 		})
 	}
 }
@@ -142,6 +143,11 @@ func readThreads(t *testing.T, target *engine.Target, truth *dumptest.Truth, use
 			compare(t, at+"state", got.State, want.State)
 			compare(t, at+"reason", got.WaitReason, want.WaitReason)
 			compare(t, at+"name", got.Name, want.Name)
+			var objects []uint64
+			for _, o := range got.WaitObjects {
+				objects = append(objects, uint64(o.Object))
+			}
+			compare(t, at+"objects", fmt.Sprintf("%x", objects), fmt.Sprintf("%x", want.Objects))
 			compare(t, at+"start", uint64(value(got.Win32StartAddress)), want.Start)
 			if !want.NotResident {
 				readStack(t, at, stacks[want.ETHREAD], want.Stack, userSymbols)

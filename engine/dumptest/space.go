@@ -151,7 +151,9 @@ func (s *Space) Map(va, pfn uint64, prot Prot) {
 func (s *Space) MapNew(va, size uint64, prot Prot) {
 	for a := va &^ 0xfff; a < va+size; a += pageSize {
 		if _, ok := s.lookup(a); !ok {
-			s.Map(a, s.m.phys.alloc(), prot)
+			pfn := s.m.phys.alloc()
+			s.m.phys.page(pfn) // in use, though zero
+			s.Map(a, pfn, prot)
 		}
 	}
 }
@@ -159,6 +161,9 @@ func (s *Space) MapNew(va, size uint64, prot Prot) {
 // MapLarge maps 2 MB to frames that follow one another.
 func (s *Space) MapLarge(va uint64, prot Prot) {
 	pfn := s.m.phys.allocLarge()
+	for i := range uint64(512) {
+		s.m.phys.page(pfn + i)
+	}
 	e := pfn<<12 | pteValid | pteAccessed | pteLarge | prot.bits()
 	if va>>63 == 0 {
 		e |= pteUser

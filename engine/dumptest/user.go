@@ -246,6 +246,7 @@ func (p *Process) Reserve(size uint64) uint64 {
 			va = max(va, roundUp(v.start+v.size, 0x10000))
 		}
 	}
+	size = roundUp(size, uint64(pageSize))
 	p.addVad(vad{start: va, size: size, prot: ReadWrite, kind: "private", commit: size / pageSize})
 	return va
 }
