@@ -39,6 +39,13 @@ for name in quillpress ferry; do
   cc $name.c "$obj/$name.obj"
   link /out:$name.exe /pdb:$name.pdb /pdbaltpath:$name.pdb /subsystem:console $name.obj kernel32.lib ntdll.lib
 done
+cc wow64cpu.c "$obj/wow64cpu.obj"
+link /dll /noentry /out:wow64cpu.dll /pdb:wow64cpu.pdb /pdbaltpath:wow64cpu.pdb /implib:wow64cpu.lib wow64cpu.obj
+cc wow64.c "$obj/wow64.obj"
+link /dll /noentry /out:wow64.dll /pdb:wow64.pdb /pdbaltpath:wow64.pdb /implib:wow64.lib wow64.obj wow64cpu.lib ntdll.lib
+clang-16 $(echo "$cflags" | sed s/x86_64/i686/) -c oldledger.c -o "$obj/oldledger.obj"
+(cd "$obj" && lld-link-16 /nologo /machine:x86 /safeseh:no /nodefaultlib /debug /Brepro /dynamicbase /pdbsourcepath:src \
+  /out:oldledger.exe /pdb:oldledger.pdb /pdbaltpath:oldledger.pdb /subsystem:console /entry:mainCRTStartup oldledger.obj)
 cc corner.c "$obj/corner.obj"
 clang-16 -target x86_64-pc-windows-msvc -c corner_asm.S -o "$obj/corner_asm.obj"
 link /out:corner.exe /pdb:corner.pdb /pdbaltpath:corner.pdb /subsystem:console corner.obj corner_asm.obj kernel32.lib ntdll.lib

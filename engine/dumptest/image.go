@@ -28,13 +28,13 @@ type Image struct {
 	Symbols   []Symbol // by RVA
 	Exports   map[string]uint32
 
+	pe32      bool
 	raw       []byte
 	mapped    []byte // headers and sections at their RVAs
 	sections  []section
 	imports   []importSlot
 	relocs    []uint32
 	functions []function
-	pdata     [2]uint32 // RVA, size
 }
 
 // A PDBID names a PDB as an image's RSDS record does.
@@ -99,17 +99,22 @@ func LoadImage(file string) *Image {
 	return im
 }
 
-// parseImage follows PE/COFF §3 and §5, of well-formed PE32+ files only.
+// parseImage follows PE/COFF §3 and §5, of well-formed files only; of 32-bit
+// ones no imports.
 func parseImage(file string, raw []byte) *Image {
 	pe := int(le.Uint32(raw[0x3c:]))
 	opt := raw[pe+24:]
 	im := &Image{
 		File: file, raw: raw,
 		TimeStamp: le.Uint32(raw[pe+8:]), Entry: le.Uint32(opt[16:]), Base: le.Uint64(opt[24:]),
-		Size: le.Uint32(opt[56:]), CheckSum: le.Uint32(opt[64:]),
+		Size: le.Uint32(opt[56:]), pe32: le.Uint16(opt) == 0x10b, CheckSum: le.Uint32(opt[64:]),
 		Exports: map[string]uint32{},
 	}
 	im.Size = roundUp(im.Size, 0x1000)
+	dirs := opt[112:]
+	if im.pe32 {
+		im.Base, dirs = uint64(le.Uint32(opt[28:])), opt[96:]
+	}
 	im.mapped = make([]byte, im.Size)
 	copy(im.mapped, raw[:le.Uint32(opt[60:])])
 	n := int(le.Uint16(raw[pe+6:]))
@@ -123,7 +128,7 @@ func parseImage(file string, raw []byte) *Image {
 		})
 		copy(im.mapped[rva:], raw[off:off+min(size, im.Size-rva)])
 	}
-	dir := func(i int) (rva, size uint32) { return le.Uint32(opt[112+8*i:]), le.Uint32(opt[116+8*i:]) }
+	dir := func(i int) (rva, size uint32) { return le.Uint32(dirs[8*i:]), le.Uint32(dirs[8*i+4:]) }
 	if rva, size := dir(0); size > 0 {
 		im.parseExports(rva)
 	}
@@ -137,7 +142,6 @@ func parseImage(file string, raw []byte) *Image {
 		im.parseDebug(im.mapped[rva : rva+size])
 	}
 	rva, size := dir(3)
-	im.pdata = [2]uint32{rva, size}
 	for p := im.mapped[rva : rva+size]; len(p) >= 12; p = p[12:] {
 		im.functions = append(im.functions, function{le.Uint32(p), le.Uint32(p[4:]), le.Uint32(p[8:])})
 	}
@@ -174,7 +178,7 @@ func (im *Image) parseRelocs(d []byte) {
 	for len(d) >= 8 {
 		page, size := le.Uint32(d), le.Uint32(d[4:])
 		for e := d[8:size]; len(e) >= 2; e = e[2:] {
-			if v := le.Uint16(e); v>>12 == 10 {
+			if v := le.Uint16(e); v>>12 == 10 || v>>12 == 3 {
 				im.relocs = append(im.relocs, page+uint32(v&0xfff))
 			}
 		}
@@ -265,11 +269,19 @@ func (im *Image) functionAt(rva uint32) (function, bool) {
 // at returns the image as mapped at base: relocated, imports bound.
 func (im *Image) at(base uint64, resolve func(dll, name string) uint64) []byte {
 	b := slices.Clone(im.mapped)
-	for _, r := range im.relocs {
-		le.PutUint64(b[r:], le.Uint64(b[r:])+base-im.Base)
-	}
 	pe := le.Uint32(b[0x3c:])
-	le.PutUint64(b[pe+24+24:], base)
+	for _, r := range im.relocs {
+		if im.pe32 {
+			le.PutUint32(b[r:], le.Uint32(b[r:])+uint32(base-im.Base))
+		} else {
+			le.PutUint64(b[r:], le.Uint64(b[r:])+base-im.Base)
+		}
+	}
+	if im.pe32 {
+		le.PutUint32(b[pe+24+28:], uint32(base))
+	} else {
+		le.PutUint64(b[pe+24+24:], base)
+	}
 	for _, i := range im.imports {
 		le.PutUint64(b[i.rva:], resolve(i.dll, i.name))
 	}

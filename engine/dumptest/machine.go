@@ -269,6 +269,9 @@ func (m *Machine) userBase(im *Image, name string) uint64 {
 	if im.mapped[le.Uint32(im.mapped[0x3c:])+22+1]&0x20 == 0 { // not a DLL
 		b = 0x7ff631200000 + uint64(len(m.userBases))<<20
 	}
+	if im.pe32 {
+		b = 0xc50000 + uint64(len(m.userBases))<<20
+	}
 	m.userBases[name] = b
 	return b
 }

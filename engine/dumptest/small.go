@@ -79,7 +79,10 @@ const (
 )
 
 // imageFiles are the images that a machine can have loaded.
-var imageFiles = []string{"ntoskrnl.exe", "keypad.sys", "ntdll.dll", "kernel32.dll", "svchost.exe", "explorer.exe", "quillpress.exe", "ferry.exe", "corner.exe"}
+var imageFiles = []string{
+	"ntoskrnl.exe", "keypad.sys", "ntdll.dll", "kernel32.dll", "svchost.exe", "explorer.exe", "quillpress.exe", "ferry.exe", "corner.exe",
+	"wow64.dll", "wow64cpu.dll", "oldledger.exe",
+}
 
 // WriteSymbols writes symbol files for every machine of this package.
 func WriteSymbols(dir string, kinds SymbolKind) error {

@@ -29,12 +29,14 @@ type ThreadOptions struct {
 	Name string // description
 
 	// Stack is the user part of the call stack, outermost first, after the
-	// two frames that start each thread ("quillpress!PreviewThread", …). If
+	// two frames that start each thread ("quillpress!PreviewThread", …), in a
+	// 32-bit process after those that lead to the system service. If
 	// its last function is a system call of ntdll, the kernel part follows
 	// from it. For a kernel thread it is the kernel part, after
 	// KiStartSystemThread and PspSystemThreadStartup.
 	Stack     []string
 	Parameter uint64
+	Start     string // Win32 start; default the first function of Stack
 
 	Objects   []uint64 // that it waits for
 	Reason    string   // of the wait; default from the system call
@@ -76,6 +78,12 @@ var waits = map[string]struct {
 	"NtWaitForAlertByThreadId": {"WrAlertByThreadId", []string{"NtWaitForAlertByThreadId", "KeWaitForAlertByThreadId"}},
 	"NtReadFile":               {"Executive", []string{"NtReadFile", "IopSynchronousServiceTail", "KeWaitForSingleObject"}},
 	"fault":                    {"WrPageIn", []string{"MmAccessFault", "MiWaitForInPageComplete", "KeWaitForSingleObject"}},
+}
+
+// wow64Start is how the 64-bit stack of a 32-bit process's thread begins.
+var wow64Start = []string{
+	"ntdll!LdrpInitialize", "wow64!Wow64LdrpInitialize", "wow64!RunCpuSimulation", "wow64cpu!BTCpuSimulate",
+	"wow64cpu!ServiceNoTurbo", "wow64!Wow64SystemServiceEx",
 }
 
 var switchOut = []string{"KiCommitThreadWait", "KiSwapThread", "KiSwapContext", "SwapContext"}
@@ -162,8 +170,15 @@ func (t *Thread) userStack(w *stackWriter) {
 	top := teb.get("NtTib.StackBase")
 	w.state.reg[rcx] = t.opt.Parameter
 	w.begin(top - 0x20)
-	w.enter("ntdll!RtlUserThreadStart")
-	w.call("kernel32!BaseThreadInitThunk")
+	if t.p.opt.Wow64 {
+		w.enter("ntdll!LdrInitializeThunk")
+		for _, f := range wow64Start {
+			w.call(f)
+		}
+	} else {
+		w.enter("ntdll!RtlUserThreadStart")
+		w.call("kernel32!BaseThreadInitThunk")
+	}
 	last := ""
 	for i, f := range t.opt.Stack {
 		if t.opt.Running > 0 && i == len(t.opt.Stack)-1 {
@@ -172,9 +187,11 @@ func (t *Thread) userStack(w *stackWriter) {
 			w.call(f)
 		}
 		if i == 0 {
-			start := w.cur.base + uint64(w.fn.begin)
-			t.o.set("Win32StartAddress", start)
-			t.truth.Start = start
+			t.truth.Start = w.cur.base + uint64(w.fn.begin)
+			if t.opt.Start != "" {
+				t.truth.Start = t.p.Symbol(t.opt.Start)
+			}
+			t.o.set("Win32StartAddress", t.truth.Start)
 		}
 		_, last, _, _ = parseFrame(f)
 	}

@@ -39,9 +39,15 @@ func (p *Process) makeUser() {
 	exe := LoadImage(p.opt.Image)
 	p.LoadModule(exe, p.opt.Name, p.imagePath())
 	p.LoadModule(LoadImage("ntdll.dll"), "ntdll.dll", `C:\Windows\System32\ntdll.dll`)
-	p.LoadModule(LoadImage("kernel32.dll"), "KERNEL32.DLL", `C:\Windows\System32\KERNEL32.DLL`)
-	thunk := p.Symbol("kernel32!BaseThreadInitThunk")
-	p.Space.U64(p.Symbol("ntdll!Kernel32ThreadInitThunkFunction"), thunk)
+	if p.opt.Wow64 {
+		p.LoadModule(LoadImage("wow64.dll"), "wow64.dll", `C:\Windows\System32\wow64.dll`)
+		p.LoadModule(LoadImage("wow64cpu.dll"), "wow64cpu.dll", `C:\Windows\System32\wow64cpu.dll`)
+		p.Space.U64(p.Symbol("ntdll!Wow64LdrpInitializeRoutine"), p.Symbol("wow64!Wow64LdrpInitialize"))
+		p.Space.U64(p.Symbol("wow64cpu!Wow64ServiceRoutine"), p.Symbol("wow64!Wow64SystemServiceEx"))
+	} else {
+		p.LoadModule(LoadImage("kernel32.dll"), "KERNEL32.DLL", `C:\Windows\System32\KERNEL32.DLL`)
+		p.Space.U64(p.Symbol("ntdll!Kernel32ThreadInitThunkFunction"), p.Symbol("kernel32!BaseThreadInitThunk"))
+	}
 
 	peb := p.Space.obj("_PEB", p.peb)
 	peb.set("ImageBaseAddress", p.order[0].at.base).set("Ldr", p.Symbol("ntdll!PebLdr"))
@@ -57,12 +63,13 @@ func (p *Process) makeUser() {
 	p.truth.Peb = p.peb
 }
 
-// makeWow64 marks the process as a 32-bit one and gives it its PEB32.
+// makeWow64 marks the process as a 32-bit one and gives it its PEB32. The
+// 32-bit loader lists and stacks are not made.
 func (p *Process) makeWow64() {
 	at := uint64(0x2e8000)
 	p.Space.MapNew(at, pageSize, ReadWrite)
 	p.addVad(vad{start: at, size: pageSize, prot: ReadWrite, kind: "private"})
-	p.Space.obj("_PEB32", at).set("ImageBaseAddress", 0x400000).set("OSBuildNumber", uint64(p.m.build())).set("OSMajorVersion", 10)
+	p.Space.obj("_PEB32", at).set("ImageBaseAddress", p.order[0].at.base).set("OSBuildNumber", uint64(p.m.build())).set("OSMajorVersion", 10)
 	w := p.m.alloc(p.m.l.size("_EWOW64PROCESS"))
 	p.m.Kernel.obj("_EWOW64PROCESS", w).set("Peb", at).set("Machine", 0x14c).set("NtdllType", 1)
 	p.o.set("WoW64Process", w)

@@ -80,8 +80,20 @@ EXPORTED NOINLINE PVOID RtlAllocateHeap(PVOID heap, ULONG flags, SIZE_T size)
     return (PVOID)((ULONG64)heap + state[0]);
 }
 
+void (*Wow64LdrpInitializeRoutine)(PVOID) = (PVOID)1;
+
+NOINLINE void LdrpInitialize(PVOID context)
+{
+    volatile ULONG64 state[10];
+    state[0] = (ULONG64)context;
+    Wow64LdrpInitializeRoutine((PVOID)state[0]);
+    state[1]++;
+}
+
 EXPORTED NOINLINE void LdrInitializeThunk(PVOID context)
 {
     volatile ULONG64 state[2];
     state[0] = (ULONG64)context;
+    LdrpInitialize((PVOID)state[0]);
+    RtlExitUserThread((NTSTATUS)state[1]);
 }
