@@ -89,6 +89,8 @@ func (s *Session) reloadUser(ctx context.Context, p windows.Process) {
 	set := s.modules.loadUser(ctx, p)
 	peb, err := p.PEB()
 	switch {
+	case err != nil && !s.sys.Paged():
+		s.printf("Unable to get PEB pointer\n")
 	case err != nil || peb == 0 && !p.IsSystem():
 		s.printf("PEB address is NULL !\n")
 	case peb != 0 && p.PEBPagedOut():
@@ -134,6 +136,9 @@ func cmdThread() *Command {
 				return nil
 			}
 			p, err := t.Process()
+			if err != nil { // without types only the process it runs in is known
+				p, err = t.AttachedProcess()
+			}
 			if err != nil {
 				return Failf("Unable to get the current process data")
 			}
@@ -163,7 +168,7 @@ func (s *Session) setThread(ctx context.Context, addr uint64) (windows.Thread, e
 	t := s.sys.Thread(addr)
 	kind, err := t.DispatcherType()
 	if err != nil || s.scope.dtb != nil && !s.sessionCanRead(addr) {
-		return t, Failf("Cannot read thread type from thread %s, NTSTATUS %s", format.Addr(addr), statusUnreadable)
+		return t, Failf("Cannot read thread type from thread %s, %s", format.Addr(addr), s.unreadableStatus())
 	}
 	if kind != windows.DispatcherThread {
 		return t, Failf("Invalid thread @ %s type - context unchanged.", format.Addr(addr))
@@ -173,16 +178,21 @@ func (s *Session) setThread(ctx context.Context, addr uint64) (windows.Thread, e
 		if errors.Is(err, windows.ErrNotResident) {
 			s.notef("%v", err)
 		}
-		return t, Failf("Can't retrieve thread context, NTSTATUS %s", statusUnreadable)
+		return t, Failf("Can't retrieve thread context, %s", s.unreadableStatus())
 	}
 	s.scope.thread = t
 	s.setRegisters(regs)
 	return t, nil
 }
 
-// statusUnreadable is STATUS_NO_PAGEFILE, which the engine says for memory
-// that is not there.
-const statusUnreadable = "0xC0000147"
+// unreadableStatus is what the engine says of memory that is not there:
+// STATUS_NO_PAGEFILE, or ERROR_READ_FAULT where a dump has no page tables.
+func (s *Session) unreadableStatus() string {
+	if !s.sys.Paged() {
+		return "Win32 error 0n30"
+	}
+	return "NTSTATUS 0xC0000147"
+}
 
 // printLoadErrors prints the summary of the modules whose symbols were asked
 // for and not found.

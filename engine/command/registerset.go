@@ -93,6 +93,9 @@ func (s *Session) assignPseudo(c *expr.Cursor, name string, typed bool) error {
 		s.pseudo.t[n] = v
 		return nil
 	}
+	if !user && name != "$ip" {
+		return expr.Caret("Bad register error", c.Pos)
+	}
 	v, err := s.number(c)
 	if err != nil {
 		return err
@@ -101,13 +104,11 @@ func (s *Session) assignPseudo(c *expr.Cursor, name string, typed bool) error {
 	case user:
 		s.dropSetContext()
 		s.pseudo.t[n] = expr.Constant(typeUint64, v)
-	case name == "$ip":
+	default:
 		if err := s.changeRegisters(c); err != nil {
 			return err
 		}
 		s.scope.regs.RIP = v
-	default:
-		return expr.Caret("Bad register error", c.Pos)
 	}
 	return nil
 }

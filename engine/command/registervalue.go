@@ -127,7 +127,7 @@ func (s *Session) registerBytes(name string) ([]byte, bool) {
 }
 
 // allDigits is how many decimals r st0 shows.
-const allDigits = 240
+const allDigits = 244
 
 // Of the 80-bit format: the exponent's bias and the integer bit's place.
 const (

@@ -93,7 +93,7 @@ func cmdCxr() *Command {
 			b, err := memory.ReadBytes(s.space(), addr, amd64.ContextSize)
 			if err != nil {
 				s.notef("%v", err)
-				return Failf("Unable to read context, NTSTATUS %s", statusUnreadable)
+				return Failf("Unable to read context, %s", s.unreadableStatus())
 			}
 			regs, err := amd64.ParseContext(b)
 			if err != nil {

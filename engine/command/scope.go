@@ -95,7 +95,7 @@ func (s *Session) setProcess(p windows.Process) {
 // space is the memory that commands read: the process context's.
 func (s *Session) space() memory.Space {
 	if s.scope.dtb != nil && s.sys.Paged() {
-		return s.sys.SpaceOf(*s.scope.dtb)
+		return s.sys.TablesAt(*s.scope.dtb)
 	}
 	if s.scope.memory.Addr() == 0 {
 		return s.sys.Kernel()
@@ -109,10 +109,16 @@ func (s *Session) space() memory.Space {
 
 // frameRegs returns the registers of the chosen frame.
 func (s *Session) frameRegs() (*amd64.Context, error) {
-	if f := s.scope.frame.walked; f != nil {
-		return f.Context(), nil
+	f := s.scope.frame.walked
+	if f == nil || s.scope.regs == nil {
+		return s.scope.regs, s.scope.regsErr
 	}
-	return s.scope.regs, s.scope.regsErr
+	regs := f.Context()
+	// Flags and segments are not followed through frames.
+	o := s.scope.regs
+	regs.EFlags, regs.CS, regs.SS = o.EFlags, o.CS, o.SS
+	regs.DS, regs.ES, regs.FS, regs.GS = o.DS, o.ES, o.FS, o.GS
+	return regs, nil
 }
 
 // moduleSet returns the modules that addresses of the session are looked up

@@ -146,7 +146,7 @@ func cmdKframes() *Command {
 		Names: []string{".kframes"}, Args: "[FrameCount]", Short: "set how many frames k shows",
 		Run: func(_ context.Context, s *Session, c *Call) error {
 			if c.Args.Done() {
-				s.printf("Default stack trace depth is 0n%d frames\n", s.settings.kframes)
+				s.printf("Default stack trace depth is 0n%d frames\n", int32(s.settings.kframes))
 				return nil
 			}
 			n, err := s.number(c.Args)
@@ -154,10 +154,10 @@ func cmdKframes() *Command {
 				return err
 			}
 			if uint32(n) == 0 {
-				return Failf("Default stack trace depth can't be set to 0. Current value is 0n%d frames", s.settings.kframes)
+				return Failf("Default stack trace depth can't be set to 0. Current value is 0n%d frames", int32(s.settings.kframes))
 			}
 			s.settings.kframes = int(uint32(n))
-			s.printf("Default stack trace depth is 0n%d frames\n", s.settings.kframes)
+			s.printf("Default stack trace depth is 0n%d frames\n", int32(n))
 			return nil
 		},
 	}

@@ -35,8 +35,8 @@ func exponent3(s string) string {
 	return mantissa + "e" + exp[:1] + strings.Repeat("0", max(0, 3-len(digits))) + digits
 }
 
-// notFinite names infinities and NaNs. The quiet NaN with only its sign set is
-// the "indefinite" that the processor makes.
+// notFinite names infinities and NaNs. Every negative NaN counts as the
+// "indefinite" that the processor makes.
 func notFinite(v float64) (string, bool) {
 	sign := ""
 	if math.Signbit(v) {
@@ -49,10 +49,10 @@ func notFinite(v float64) (string, bool) {
 		return sign + "1.#INF", true
 	case !math.IsNaN(v):
 		return "", false
-	case bits&quiet == 0:
-		return sign + "1.#SNAN", true
-	case bits == 0xfff8000000000000:
+	case math.Signbit(v):
 		return "-1.#IND", true
+	case bits&quiet == 0:
+		return "1.#SNAN", true
 	}
-	return sign + "1.#QNAN", true
+	return "1.#QNAN", true
 }

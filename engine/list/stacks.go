@@ -93,6 +93,8 @@ func NewFrame(ctx context.Context, f windows.Frame) Frame {
 
 func unwindName(f windows.Frame) string {
 	switch {
+	case f.Guessed:
+		return "scan"
 	case f.Rule == 0:
 		return ""
 	case f.Kind == windows.TrapFrame:

@@ -15,18 +15,36 @@ const DispatcherThread = dispatcherThread
 // where a process has it, and they map the kernel: what debuggers take for a
 // process.
 func (p Process) HasPageDirectories() bool {
+	if !p.sys.Paged() {
+		return true // nothing to check
+	}
 	dtb, err := p.DTB()
 	if err != nil || amd64.CleanDTB(dtb) == 0 {
 		return false
 	}
-	if !p.sys.Paged() {
-		return p.IsProcess()
+	return p.sys.mapsKernel(amd64.CleanDTB(dtb))
+}
+
+// mapsKernel reports whether the table at dtb is in the dump and has a valid
+// entry where the kernel's own has one.
+func (s *System) mapsKernel(dtb uint64) bool {
+	if s.nt == nil {
+		_, ok := s.dump.Page(dtb >> memory.PageShift)
+		return ok
 	}
-	if p.sys.nt == nil {
-		return true
+	shift := 39 // the root table of four levels has an entry for each 512 GB
+	if s.paging.Load().Options().LA57 {
+		shift = 48
 	}
-	_, err = memory.ReadUint(p.sys.SpaceOf(dtb), p.sys.nt.Base, 2)
-	return err == nil
+	var entry [8]byte
+	_, err := memory.ReadPhysical(s.dump, dtb+8*(s.nt.Base>>shift&0x1ff), entry[:])
+	return err == nil && entry[0]&1 != 0
+}
+
+// TablesAt returns memory as the page tables at dtb alone show it, right or
+// wrong.
+func (s *System) TablesAt(dtb uint64) *memory.AddressSpace {
+	return memory.NewAddressSpace(s.dump, s.paging.Load(), amd64.CleanDTB(dtb), nil)
 }
 
 // IsSystem reports whether the process is one of the kernel's own, which have

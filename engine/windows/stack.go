@@ -34,6 +34,8 @@ type Frame struct {
 
 	// Trap is the address of the _KTRAP_FRAME of a TrapFrame.
 	Trap uint64
+	// Guessed tells that a scan of the stack found where the frames begin.
+	Guessed bool
 	// Missing is why unwind data that should be there could not be used, so
 	// that the frame was left as a function without a frame of its own.
 	Missing error
@@ -202,7 +204,8 @@ func (t Thread) runningOn(ctx context.Context) (Processor, bool) {
 }
 
 // Stack walks the thread's stack: kernel frames, then, through the system
-// call, the user frames in its owner's address space.
+// call, the user frames in its owner's address space. Where the switch frame
+// leads to no code the stack is scanned for a beginning, and Ended says so.
 func (t Thread) Stack(ctx context.Context, limit int) (Stack, error) {
 	regs, err := t.Registers(ctx)
 	if err != nil {
@@ -213,6 +216,11 @@ func (t Thread) Stack(ctx context.Context, limit int) (Stack, error) {
 		if space, err := p.Space(); err == nil {
 			w.Space = space
 			w.Modules = p.Modules(ctx)
+		}
+	}
+	if _, running := t.runningOn(ctx); !running && w.Modules.Find(regs.RIP) == nil {
+		if st, ok := t.scanStack(ctx, w); ok {
+			return st, nil
 		}
 	}
 	return t.sys.Walk(ctx, w), nil

@@ -102,7 +102,10 @@ type TrapFrame struct {
 	Addr         uint64
 	PreviousMode uint8
 	PreviousIrql uint8
-	MXCSR        uint32
+	// Active is what entered the kernel: 0 an interrupt, 1 an exception, 2 a
+	// system call, which leaves the volatile registers out of the frame.
+	Active uint8
+	MXCSR  uint32
 
 	RAX, RCX, RDX, R8, R9, R10, R11 uint64
 	RBX, RSI, RDI                   uint64 // saved on some ways only
@@ -128,6 +131,7 @@ func ReadTrapFrame(mem memory.Space, at uint64, l FrameLayout) (*TrapFrame, erro
 		Addr:         at,
 		PreviousMode: f.bytes("PreviousMode", 1)[0],
 		PreviousIrql: f.bytes("PreviousIrql", 1)[0],
+		Active:       f.bytes("ExceptionActive", 1)[0],
 		MXCSR:        f.u32("MxCsr"),
 		RAX:          f.u64("Rax"), RCX: f.u64("Rcx"), RDX: f.u64("Rdx"),
 		R8: f.u64("R8"), R9: f.u64("R9"), R10: f.u64("R10"), R11: f.u64("R11"),
@@ -141,6 +145,10 @@ func ReadTrapFrame(mem memory.Space, at uint64, l FrameLayout) (*TrapFrame, erro
 	return t, nil
 }
 
+// activeException is the largest value of Active for which the volatile
+// registers were saved.
+const activeException = 1
+
 // Context returns the registers that a trap frame has; the others are zero.
 func (t *TrapFrame) Context() Context {
 	c := Context{Flags: ContextControl | ContextInteger, RIP: t.RIP, EFlags: t.EFlags, CS: t.CS, SS: t.SS}
@@ -150,8 +158,12 @@ func (t *TrapFrame) Context() Context {
 }
 
 // ApplyVolatile sets the registers that calls do not preserve. It completes a
-// context that Step led across the machine frame within this trap frame.
+// context that Step led across the machine frame within this trap frame. The
+// frame of a system call has none: what calls do not preserve is lost there.
 func (t *TrapFrame) ApplyVolatile(c *Context) {
+	if t.Active > activeException {
+		return
+	}
 	c.GPR[RAX], c.GPR[RCX], c.GPR[RDX] = t.RAX, t.RCX, t.RDX
 	c.GPR[R8], c.GPR[R9], c.GPR[R10], c.GPR[R11] = t.R8, t.R9, t.R10, t.R11
 	c.Unknown &^= 1<<RAX | 1<<RCX | 1<<RDX | 1<<R8 | 1<<R9 | 1<<R10 | 1<<R11
