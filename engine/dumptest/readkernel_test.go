@@ -87,3 +87,23 @@ func readVads(t *testing.T, p windows.Process, want dumptest.TruthProcess) {
 	}
 	compare(t, at+"s", i, len(want.Vads))
 }
+
+// TestReadBackBlobs finds the secondary data behind the last page of every
+// format.
+func TestReadBackBlobs(t *testing.T) {
+	d := dumptest.Small()
+	for _, f := range dumptest.Formats {
+		target := open(t, d, f, dumptest.PDBs)
+		var sizes []uint32
+		for b, err := range target.Dump.Blobs() {
+			if err != nil {
+				t.Errorf("type %d: %v", f, err)
+				break
+			}
+			sizes = append(sizes, b.Size)
+		}
+		if len(sizes) != 2 || sizes[0] < 100 || sizes[1] != 0 {
+			t.Errorf("type %d: blobs of %d bytes, want the SMBIOS table and an empty one", f, sizes)
+		}
+	}
+}
