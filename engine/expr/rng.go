@@ -79,7 +79,8 @@ func readAddresses(env Env, c *Cursor, spec RangeSpec, cut bool) (Range, error) 
 		c.Pos = behind
 		return r, nil
 	}
-	if c.Pos > behind && c.at(0) == ',' { // a comma divides only after a blank
+	if c.at(0) == ',' && (c.Pos > behind || cut && strings.TrimLeft(c.Rest(), ", \t") == "") {
+		// A comma divides only after a blank, or in front of one and the length.
 		c.Pos++
 		if c.Done() && cut {
 			return r, nil

@@ -186,6 +186,13 @@ func (f *File) RVA(seg uint16, off uint32) (uint32, bool) {
 	return omapLookup(f.omapFrom(), uint32(rva))
 }
 
+// mappedSize is how far the section reaches in memory: to the end of its last
+// page, whose rest debuggers count to the section too.
+func (s *Section) mappedSize() uint64 {
+	const page = 0x1000
+	return (uint64(max(s.VirtualSize, s.RawSize)) + page - 1) &^ (page - 1)
+}
+
 // SegOff is the reverse of RVA.
 func (f *File) SegOff(rva uint32) (seg uint16, off uint32, ok bool) {
 	rva, ok = omapLookup(f.omapTo(), rva)
@@ -193,7 +200,7 @@ func (f *File) SegOff(rva uint32) (seg uint16, off uint32, ok bool) {
 		return 0, 0, false
 	}
 	for i, s := range f.symbolSections() {
-		if rva >= s.RVA && rva-s.RVA < max(s.VirtualSize, s.RawSize) {
+		if rva >= s.RVA && uint64(rva-s.RVA) < s.mappedSize() {
 			return uint16(i + 1), rva - s.RVA, true
 		}
 	}

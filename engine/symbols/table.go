@@ -95,6 +95,13 @@ type Section struct {
 
 const scnCode = 0x20 // IMAGE_SCN_CNT_CODE
 
+// mappedSize is how far a section reaches in memory: to the end of its last
+// page, whose rest debuggers count to the section too.
+func mappedSize(virtual, raw uint32) uint32 {
+	const page = 0x1000
+	return uint32(min((uint64(max(virtual, raw))+page-1)&^(page-1), 1<<32-page))
+}
+
 // SectionsOf returns the sections of an image.
 func SectionsOf(im *pe.Image) []Section {
 	if im == nil {
@@ -102,7 +109,7 @@ func SectionsOf(im *pe.Image) []Section {
 	}
 	var out []Section
 	for _, s := range im.Sections {
-		out = append(out, Section{s.VirtualAddress, max(s.VirtualSize, s.SizeOfRawData), s.Characteristics&scnCode != 0})
+		out = append(out, Section{s.VirtualAddress, mappedSize(s.VirtualSize, s.SizeOfRawData), s.Characteristics&scnCode != 0})
 	}
 	return out
 }

@@ -88,7 +88,7 @@ func sectionsOf(f *pdb.File) []Section {
 	secs := f.Sections()
 	out := make([]Section, len(secs))
 	for i, s := range secs {
-		out[i] = Section{RVA: s.RVA, Size: max(s.VirtualSize, s.RawSize), Code: s.Characteristics&scnCode != 0}
+		out[i] = Section{RVA: s.RVA, Size: mappedSize(s.VirtualSize, s.RawSize), Code: s.Characteristics&scnCode != 0}
 	}
 	return sortSections(out)
 }

@@ -26,7 +26,7 @@ func kernelTables(t testing.TB) (fromPDB, fromISF *Table) {
 	sections := func() []Section {
 		var out []Section
 		for _, s := range p.Sections() {
-			out = append(out, Section{s.RVA, max(s.VirtualSize, s.RawSize), s.Characteristics&scnCode != 0})
+			out = append(out, Section{s.RVA, mappedSize(s.VirtualSize, s.RawSize), s.Characteristics&scnCode != 0})
 		}
 		return out
 	}
