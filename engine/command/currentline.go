@@ -17,11 +17,23 @@ const userCode = 0x33
 // end.
 const instructionWidth = 79
 
+// instructionWidth is where they end with the layout that .asm chose.
+func (s *Session) instructionWidth() int {
+	if s.code.options&asmIgnoreWidth != 0 {
+		return instructionWidth + 20
+	}
+	return instructionWidth
+}
+
 // printInstruction prints the place and the current instruction with what its
 // operands lead to.
 func (s *Session) printInstruction(ctx context.Context, regs *amd64.Context) {
 	if name := s.symbolText(ctx, regs.RIP); name != "" {
 		s.printf("%s:\n", name)
+	}
+	if s.machine() != nativeMachine {
+		s.printf("%04x:%s <Effective machine and debuggee state conflict, disassembly not possible>\n", regs.CS, format.Addr(regs.RIP))
+		return
 	}
 	o := s.disasmOptions(ctx)
 	it := s.instructionAt(regs)
@@ -29,9 +41,10 @@ func (s *Session) printInstruction(ctx context.Context, regs *amd64.Context) {
 	if regs.CS == userCode {
 		line = "0033:" + line
 	}
+	line = s.codeView(ctx).lineNumber(ctx, regs.RIP) + line
 	if it.State == disasm.Decoded {
 		if extra := it.Inst.Effective(regs.RIP, contextRegisters{regs}, s.space(), true, &o); extra != "" {
-			line += strings.Repeat(" ", max(1, instructionWidth-len(line)-len(extra))) + extra
+			line += strings.Repeat(" ", max(1, s.instructionWidth()-len(line)-len(extra))) + extra
 		}
 	}
 	s.printf("%s\n", line)
@@ -55,10 +68,11 @@ func readable(space memory.Space, va uint64, p []byte) int {
 
 // disasmOptions are the layout of code lines.
 func (s *Session) disasmOptions(ctx context.Context) disasm.Options {
-	return disasm.Options{Symbol: func(va uint64) (string, bool) {
-		name := s.symbolText(ctx, va)
-		return name, name != ""
-	}}
+	return disasm.Options{
+		NoCodeBytes:       s.code.options&asmNoCodeBytes != 0,
+		IgnoreOutputWidth: s.code.options&asmIgnoreWidth != 0,
+		Symbol:            func(va uint64) (string, bool) { return s.operandSymbol(ctx, va) },
+	}
 }
 
 // contextRegisters shows a context to the disassembler. A segment register of

@@ -40,6 +40,7 @@ type Session struct {
 	modules  moduleList
 	pseudo   pseudoRegisters
 	display  display
+	code     codeState
 }
 
 // settings are the switches that commands set.
