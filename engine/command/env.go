@@ -20,7 +20,10 @@ type env struct {
 
 var _ expr.Env = env{}
 
-func (s *Session) env() expr.Env { return env{s, s.ctx} }
+func (s *Session) env() expr.Env {
+	s.useScope()
+	return env{s, s.ctx}
+}
 
 func (e env) Radix() int       { return e.s.settings.radix }
 func (e env) DefaultCpp() bool { return e.s.settings.cpp }

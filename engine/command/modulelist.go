@@ -2,27 +2,27 @@ package command
 
 import (
 	"context"
-	"errors"
+	"slices"
 
-	"kdap/engine/symbols"
+	"kdap/engine/arch/amd64"
 	"kdap/engine/windows"
 )
 
 // moduleList is the session's list of modules, as lm shows it: the kernel's
 // and the user modules that .reload or .process /p /r last loaded, which stay
-// when the process context changes. Which of them had their symbols loaded is
-// the session's own affair; the engine shares the tables.
+// when the process context changes, and those that were declared by hand.
+// Which of them had their symbols loaded is the session's own affair; the
+// engine shares the tables.
 type moduleList struct {
-	user   *windows.ModuleSet
-	chosen bool // user was loaded, or left out, on request
-	joined *windows.ModuleSet
-	states map[*windows.Module]*moduleState
-}
+	user     *windows.ModuleSet
+	chosen   bool // user was loaded, or left out, on request
+	declared []*windows.Module
+	removed  map[*windows.Module]bool
+	joined   *windows.ModuleSet // all of them; nil after a change
+	states   map[*windows.Module]*moduleState
 
-// moduleState is what this session did with a module.
-type moduleState struct {
-	loaded  bool // its symbols were asked for
-	private bool // its private symbols were looked at
+	scopes []usedScope    // contexts whose callers were not looked at yet
+	scope  *amd64.Context // the last one
 }
 
 func (l *moduleList) set(ctx context.Context, s *Session) *windows.ModuleSet {
@@ -35,12 +35,28 @@ func (l *moduleList) set(ctx context.Context, s *Session) *windows.ModuleSet {
 		if l.user != nil {
 			l.joined = l.joined.Join(l.user)
 		}
+		if len(l.declared) > 0 || len(l.removed) > 0 {
+			mods := slices.DeleteFunc(slices.Clone(l.joined.All()), func(m *windows.Module) bool { return l.removed[m] })
+			l.joined = windows.NewModuleSet(append(mods, l.declared...), l.joined.Errs()...)
+		}
 	}
 	return l.joined
 }
 
-// loadUser makes the modules of p the user modules; the zero Process leaves none.
+// loadUser makes the modules of p the user modules; the zero Process leaves
+// none. Their symbols are deferred again.
 func (l *moduleList) loadUser(ctx context.Context, p windows.Process) *windows.ModuleSet {
+	for m := range l.states {
+		if m.User {
+			delete(l.states, m)
+		}
+	}
+	for m := range l.removed {
+		if m.User {
+			delete(l.removed, m)
+		}
+	}
+	l.declared = slices.DeleteFunc(l.declared, func(m *windows.Module) bool { return m.User })
 	l.user, l.joined, l.chosen = nil, nil, true
 	if p.Addr() != 0 {
 		l.user = p.UserModules(ctx)
@@ -48,28 +64,54 @@ func (l *moduleList) loadUser(ctx context.Context, p windows.Process) *windows.M
 	return l.user
 }
 
-func (l *moduleList) state(m *windows.Module) *moduleState {
-	st := l.states[m]
-	if st == nil {
-		if l.states == nil {
-			l.states = map[*windows.Module]*moduleState{}
+// loadKernel goes back to the kernel's modules as the dump has them.
+func (l *moduleList) loadKernel() {
+	for m := range l.states {
+		if !m.User {
+			delete(l.states, m)
 		}
-		st = &moduleState{}
-		l.states[m] = st
 	}
-	return st
+	for m := range l.removed {
+		if !m.User {
+			delete(l.removed, m)
+		}
+	}
+	l.declared = slices.DeleteFunc(l.declared, func(m *windows.Module) bool { return !m.User })
+	l.joined = nil
 }
 
-// symbolsOf returns a module's symbols and remembers that they were loaded.
-func (s *Session) symbolsOf(ctx context.Context, m *windows.Module) *symbols.Table {
-	st := s.modules.state(m)
-	if !st.loaded {
-		st.loaded = true
-		t := m.Symbols(ctx)
-		if err := m.SymbolsErr(); err != nil && !errors.Is(err, context.Canceled) {
-			s.notef("%s: %v", m.Name, err)
+// remove takes a module off the list.
+func (l *moduleList) remove(m *windows.Module) {
+	if i := slices.Index(l.declared, m); i >= 0 {
+		l.declared = slices.Delete(l.declared, i, i+1)
+	} else {
+		if l.removed == nil {
+			l.removed = map[*windows.Module]bool{}
 		}
-		return t
+		l.removed[m] = true
 	}
-	return m.Symbols(ctx)
+	delete(l.states, m)
+	l.joined = nil
+}
+
+// restore puts a module of the dump back on the list.
+func (l *moduleList) restore(m *windows.Module) {
+	delete(l.removed, m)
+	l.joined = nil
+}
+
+// declare adds a module that the user says is there, instead of the one at
+// the same base. It gets a name of its own.
+func (l *moduleList) declare(ctx context.Context, s *Session, m *windows.Module) {
+	var others []*windows.Module
+	for _, o := range slices.Clone(l.set(ctx, s).All()) {
+		if o.Base == m.Base {
+			l.remove(o)
+		} else {
+			others = append(others, o)
+		}
+	}
+	m.Name = windows.UniqueName(m, others)
+	l.declared = append(l.declared, m)
+	l.joined = nil
 }

@@ -38,6 +38,7 @@ type Session struct {
 	scope    scope
 	initial  windows.Process // of the crashing thread
 	modules  moduleList
+	symbols  symbolSource
 	pseudo   pseudoRegisters
 	display  display
 	code     codeState

@@ -14,8 +14,7 @@ func (s *Session) place(ctx context.Context, va uint64) (windows.Place, bool) {
 	if m == nil {
 		return windows.Place{}, false
 	}
-	s.symbolsOf(ctx, m)
-	return m.SymbolAt(ctx, va), true
+	return m.PlaceIn(s.symbolsOf(ctx, m), va), true
 }
 
 // symbolText names an address as most commands do: "nt!KeBugCheckEx+0x5",

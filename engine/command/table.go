@@ -20,6 +20,8 @@ func families() [][]*Command {
 		eventCommands(),
 		machineCommands(),
 		displayCommands(),
+		moduleCommands(),
+		symbolCommands(),
 		sourceCommands(),
 		codeCommands(),
 	}

@@ -1,9 +1,12 @@
 package windows
 
 import (
+	"context"
+	"fmt"
 	"strings"
 
 	"kdap/engine/pe"
+	"kdap/engine/symbols"
 )
 
 // DebuggerImage returns the file name and path that debuggers show for the
@@ -72,4 +75,14 @@ func UniqueName(m *Module, others []*Module) string {
 		used[strings.ToLower(o.Name)] = true
 	}
 	return used.take(m)
+}
+
+// LocalFile looks for the module's image file in the folders and stores of a
+// finder, without asking servers. It is opened anew: the caller closes it.
+func (m *Module) LocalFile(ctx context.Context, f *symbols.Finder) (*pe.Image, string, error) {
+	if !m.HasTimeDateStamp {
+		return nil, "", fmt.Errorf("%s: its time stamp is not known", m.ImageName)
+	}
+	im, path, _, err := f.FindImage(ctx, symbols.WantImage{Name: m.ImageName, Stamp: m.TimeDateStamp, Size: uint32(m.Size), Local: true})
+	return im, path, err
 }

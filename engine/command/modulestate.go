@@ -1,0 +1,171 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"kdap/engine/arch/amd64"
+	"kdap/engine/memory"
+	"kdap/engine/pe"
+	"kdap/engine/symbols"
+	"kdap/engine/windows"
+)
+
+// moduleState is what this session did with a module. Going back to deferred
+// drops the table; that it was loaded before, and failed, stays.
+type moduleState struct {
+	loaded bool // its symbols were asked for
+	table  *symbols.Table
+	err    error // why there is no symbol file
+	report *symbols.Report
+
+	tried   bool // was loaded at least once: its letter shows
+	failed  bool // the last load found no symbol file
+	noisy   bool // was loaded in noisy mode, which looks at private symbols
+	badSum  bool // the image's checksum field is 0
+	badTime bool // the image's header cannot be read
+}
+
+func (l *moduleList) state(m *windows.Module) *moduleState {
+	st := l.states[m]
+	if st == nil {
+		if l.states == nil {
+			l.states = map[*windows.Module]*moduleState{}
+		}
+		st = &moduleState{}
+		l.states[m] = st
+	}
+	return st
+}
+
+// symbolsOf returns a module's symbols, loading them on first use.
+func (s *Session) symbolsOf(ctx context.Context, m *windows.Module) *symbols.Table {
+	if st := s.modules.state(m); st.loaded {
+		return st.table
+	}
+	return s.loadSymbols(ctx, m)
+}
+
+// loadSymbols loads a module's symbols the way the session is set up: from the
+// target's tables, or from its own when its path or its options are others.
+func (s *Session) loadSymbols(ctx context.Context, m *windows.Module) *symbols.Table {
+	st := s.modules.state(m)
+	var t *symbols.Table
+	var report *symbols.Report
+	var err error
+	if s.symbols.shared(s) {
+		t = m.Symbols(ctx)
+		report, err = m.SymbolReport(), m.SymbolsErr()
+	} else {
+		t, report, err = m.LoadSymbols(ctx, s.finder(), s.tableOptions())
+	}
+	if ctx.Err() != nil {
+		return &symbols.Table{} // not kept: the search was given up
+	}
+	st.loaded, st.table, st.report, st.err, st.failed = true, t, report, err, err != nil
+	st.noisy = s.symbols.noisy
+	s.examineImage(ctx, m, st)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.notef("%s: %v", m.Name, err)
+	}
+	return t
+}
+
+// examineImage finds out what the debugger warns of when it first loads a
+// module, and whether it needs the image file.
+func (s *Session) examineImage(ctx context.Context, m *windows.Module, st *moduleState) {
+	st.tried = true
+	img, err := m.Image()
+	switch {
+	case err != nil:
+		st.badTime = true
+	case img.CheckSum == 0:
+		st.badSum = true
+		s.notef("Unable to verify checksum for %s", m.ImageName)
+	}
+	if st.badTime {
+		s.notef("Unable to verify timestamp for %s", m.ImageName)
+	}
+}
+
+// mappedImage returns the path of the image file that was found for a module
+// whose symbols were asked for, "" without one. A file that would have to be
+// relocated is not mapped. Servers are not asked for it.
+func (s *Session) mappedImage(ctx context.Context, m *windows.Module) string {
+	if !s.modules.state(m).loaded {
+		return ""
+	}
+	im, path, err := m.LocalFile(ctx, s.finder())
+	if err != nil || im.ImageBase != m.Base && im.Directory(pe.DirBaseReloc).RVA != 0 {
+		return ""
+	}
+	return path
+}
+
+// hasPrivateData reports that a table's file has private symbols of data.
+func hasPrivateData(t *symbols.Table) bool {
+	f := t.PDB()
+	if f == nil || t.Rank != symbols.PrivatePDB {
+		return false
+	}
+	for g := range f.Globals() {
+		if !g.IsFunction() && !g.NoRVA {
+			return true
+		}
+	}
+	return false
+}
+
+// loadNtdll loads the symbols of the process's ntdll, as the debugger does at
+// the end of some commands.
+func (s *Session) loadNtdll(ctx context.Context) {
+	for _, m := range s.moduleSet(ctx).All() {
+		if m.User && !m.WOW64 && strings.EqualFold(m.ImageName, "ntdll.dll") {
+			s.symbolsOf(ctx, m)
+			return
+		}
+	}
+}
+
+// A usedScope is a register context that an expression was evaluated in. The
+// debugger then looks at the caller of the frame, and so loads the symbols of
+// its module.
+type usedScope struct {
+	regs  *amd64.Context
+	space memory.Space
+}
+
+// maxScopes bounds the contexts that wait for being looked at.
+const maxScopes = 64
+
+// useScope remembers the current context; settle looks at it.
+func (s *Session) useScope() {
+	l := &s.modules
+	regs := s.scope.regs
+	if regs == nil || regs == l.scope || len(l.scopes) >= maxScopes {
+		return
+	}
+	l.scope = regs
+	l.scopes = append(l.scopes, usedScope{regs, s.space()})
+}
+
+// settle loads the modules that the debugger would have loaded by now: the
+// kernel, and the callers' modules of the contexts that were used. Commands
+// that show load states call it.
+func (s *Session) settle(ctx context.Context) {
+	set := s.moduleSet(ctx)
+	if nt := s.sys.Nt(); nt != nil && set.Find(nt.Base) == nt {
+		s.symbolsOf(ctx, nt)
+	}
+	scopes := s.modules.scopes
+	s.modules.scopes = nil
+	for _, u := range scopes {
+		st := s.sys.Walk(ctx, windows.Walk{Regs: u.regs, Space: u.space, Modules: set, Limit: 1})
+		for _, f := range st.Frames {
+			if m := set.Find(f.Return); m != nil {
+				s.symbolsOf(ctx, m)
+			}
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package command
+
+import (
+	"kdap/engine/symbols"
+)
+
+// symbolSource is where a session finds symbols, images and sources, and how
+// its tables answer. Until a command changes it the target's finder and shared
+// tables serve; then the session has a finder and tables of its own, so that
+// sessions never disturb each other.
+type symbolSource struct {
+	own    *symbols.Finder // nil: the target's
+	source *symbols.Path   // nil: that of the environment
+
+	noisy     bool // !sym noisy
+	noPrompts bool // !sym prompts off
+}
+
+// tableBits are the symbol options that change what a table answers.
+const tableBits = symbols.CaseInsensitive | symbols.Undname | symbols.LoadAnything |
+	symbols.PublicsOnly | symbols.NoPublics | symbols.AutoPublics
+
+// shared reports that the target's tables are what the session wants.
+func (c *symbolSource) shared(s *Session) bool {
+	return c.own == nil && s.tableOptions()&tableBits == symbols.DefaultOptions&tableBits
+}
+
+// tableOptions are the session's symbol options as tables know them.
+func (s *Session) tableOptions() symbols.Options { return symbols.Options(s.settings.symopt) }
+
+// finder returns what the session looks for symbols with.
+func (s *Session) finder() *symbols.Finder {
+	base := s.symbols.own
+	if base == nil {
+		base = s.target.Symbols
+	}
+	if anything := s.tableOptions()&symbols.LoadAnything != 0; anything != base.LoadAnything {
+		base = cloneFinder(base)
+		base.LoadAnything = anything
+		s.symbols.own = base
+	}
+	return base
+}
+
+func cloneFinder(f *symbols.Finder) *symbols.Finder {
+	return &symbols.Finder{
+		Path: f.Path, Images: f.Images, CacheDir: f.CacheDir, LoadAnything: f.LoadAnything,
+		Offline: f.Offline, Fresh: f.Fresh, Timeouts: f.Timeouts, Progress: f.Progress,
+	}
+}
+
+// changePaths gives the session a finder of its own and puts every module back
+// to deferred.
+func (s *Session) changePaths(change func(f *symbols.Finder)) {
+	f := cloneFinder(s.finder())
+	change(f)
+	s.symbols.own = f
+	s.deferAll()
+}
+
+// deferAll puts all modules back to deferred: the next use loads them anew.
+func (s *Session) deferAll() {
+	for _, st := range s.modules.states {
+		st.loaded, st.table = false, nil
+	}
+}
