@@ -38,6 +38,12 @@ type Command struct {
 type Call struct {
 	Name string       // as typed
 	Args *expr.Cursor // stands behind the name; it ends at a semicolon or the end (Cursor.Done)
+
+	start     int    // of the command in the text
+	extension bool   // its failure does not end the line
+	end       int    // of an extension's arguments
+	shown     string // what errors quote as the command, "" for all of the text
+	rewritten string // the text as the command left it, for z
 }
 
 // Word takes the next word of the arguments: up to a blank, a semicolon or the end.

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -16,99 +15,353 @@ type Output struct {
 	Note func(text string) // one sentence, without a line end; may be nil
 }
 
+// maxNesting bounds blocks in blocks, command files that run command files and
+// the like.
+const maxNesting = 400
+
+// Errors that leave a block without being failures.
+var (
+	errBreak    = errors.New(".break")
+	errContinue = errors.New(".continue")
+	errLeave    = errors.New(".leave")
+	errRedo     = errors.New("z")
+)
+
+// An interpreter is the state of the command line that runs.
+type interpreter struct {
+	nesting int
+	loops   int  // of the loops around this command: .break leaves the inner one
+	catches int  // of the .catch blocks around this command
+	inFile  bool // the line comes from a command file that is run line by line
+	failed  bool // an extension failed: the line went on
+
+	// locals are aliases that live as long as what made them: the variable of
+	// a .foreach, the arguments of a command file, @# words. The last one wins.
+	locals []localAlias
+}
+
 // Execute runs one command line. Output is written as it is made. The error
 // reports that a command failed; its text was written to the output already,
-// in the debugger's words.
+// in the debugger's words. ErrQuit is the end of the session. Text of several
+// lines is run line by line: an error ends its line only.
 func (s *Session) Execute(ctx context.Context, line string, o Output) error {
-	s.ctx, s.out, s.note = ctx, o.Out, o.Note
+	s.ctx, s.out, s.note = ctx, tee{o.Out, &s.log}, o.Note
 	if s.note == nil {
 		s.note = func(string) {}
 	}
-	cur := expr.NewCursor(line)
-	for {
+	s.interp = interpreter{}
+	var failed error
+	for l := range strings.SplitSeq(strings.TrimRight(line, "\r\n"), "\n") {
+		l = strings.TrimRight(l, "\r")
+		s.log.command(s.Prompt(), l)
+		err := s.runBlock(ctx, l)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, ErrQuit):
+			return ErrQuit
+		case err != nil || s.interp.failed:
+			failed = ErrFailed
+		}
+	}
+	return failed
+}
+
+// runBlock runs a line or the text of a block: aliases are replaced in the
+// whole of it first.
+func (s *Session) runBlock(ctx context.Context, text string) error {
+	expanded, err := s.expand(text)
+	if err != nil {
+		s.printError(err, expr.NewCursor(text), "")
+		return ErrFailed
+	}
+	return s.runText(ctx, expanded, 0)
+}
+
+// runText runs the commands of text from an offset on. It prints what fails
+// and then returns ErrFailed. Text stays as it is for messages: a part of a
+// command that is run in place is given with what stands before it.
+func (s *Session) runText(ctx context.Context, text string, from int) error {
+	s.interp.nesting++
+	defer func() { s.interp.nesting-- }()
+	cur := &expr.Cursor{Text: text, Pos: from}
+	if s.interp.nesting > maxNesting {
+		s.printError(Failf("Commands are nested more than %d deep", maxNesting), cur, "")
+		return ErrFailed
+	}
+	for redo := 0; ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		cur.SkipBlanks()
-		if cur.Pos >= len(line) {
+		if cur.Pos >= len(cur.Text) {
 			return nil
 		}
-		if line[cur.Pos] == ';' {
+		if cur.Text[cur.Pos] == ';' {
 			cur.Pos++
 			continue
 		}
-		start := cur.Pos
-		if err := s.runOne(ctx, cur); err != nil {
-			s.printError(err, line, start)
+		call, err := s.runOne(ctx, cur)
+		if call.rewritten != "" {
+			text = call.rewritten
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, errRedo):
+			if call.start == from {
+				continue // nothing stands before it
+			}
+			redo++
+			s.printf("redo [%d] %s\n", redo, text)
+			cur = &expr.Cursor{Text: text, Pos: from}
+		case passesThrough(err):
+			return err
+		case call.extension && !errors.As(err, new(*refusal)):
+			s.printError(err, cur, call.shown)
+			s.interp.failed = true
+			cur.Pos = call.end
+		default:
+			s.printError(err, cur, call.shown)
 			return ErrFailed
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 	}
 }
 
-// runOne runs the command at the cursor.
-func (s *Session) runOne(ctx context.Context, cur *expr.Cursor) error {
-	rest := cur.Rest()
-	var c *Command
-	var name string
-	if rest[0] == '.' || rest[0] == '!' {
-		name = rest
-		if i := strings.IndexAny(rest, " \t;"); i >= 0 {
-			name = rest[:i]
+// passesThrough reports errors that a block hands to what is around it:
+// control words, the end of the session, a cancel, failures that were printed.
+func passesThrough(err error) bool {
+	for _, e := range []error{errBreak, errContinue, errLeave, ErrQuit, ErrFailed, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, e) {
+			return true
 		}
-		found, ok := lookupWord(name)
-		if i := strings.IndexAny(name[1:], "+-"); !ok && i >= 0 {
-			// .f+2: a sign ends the name.
-			name = name[:i+2]
-			found, ok = lookupWord(name)
+	}
+	return false
+}
+
+// runOne runs the command at the cursor. The Call is never nil.
+func (s *Session) runOne(ctx context.Context, cur *expr.Cursor) (*Call, error) {
+	call := &Call{Args: cur, start: cur.Pos}
+	if done, err := s.fixedName(cur); done {
+		return call, err
+	}
+	c, name := find(cur.Rest())
+	call.Name = name
+	call.extension = name != "" && name[0] == '!' && name != "!!"
+	if call.extension {
+		call.end = extensionEnd(cur.Text, cur.Pos)
+	}
+	if c == nil {
+		if name != "" && name[0] != '.' && name[0] != '!' {
+			call.Name = ""
 		}
-		if !ok {
-			return s.unknown(cur, name)
-		}
-		c = found
-	} else {
-		found, n, ok := lookupNative(rest)
-		if !ok {
-			return s.unknown(cur, rest)
-		}
-		c, name = found, n
+		return call, s.unknown(cur, name)
 	}
 	cur.Pos += len(name)
-	if err := c.Run(ctx, s, &Call{Name: name, Args: cur}); err != nil {
-		return err
+	err := c.Run(ctx, s, call)
+	if err == nil {
+		err = cur.Extra()
 	}
-	return cur.Extra()
+	if err != nil && !passesThrough(err) {
+		s.suggestRunOn(cur.Text[call.start:], name)
+	}
+	return call, err
 }
 
+// suggestRunOn notes known commands when one failed that was found as the
+// first letters of a longer word: "process 0 0" is p with an argument.
+func (s *Session) suggestRunOn(text, name string) {
+	if word, _ := firstWord(text); len(word) > len(name) && isLetter(name[0]) && strings.Trim(word, letters) == "" {
+		s.suggest(word)
+	}
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+
+func isLetter(b byte) bool { return strings.IndexByte(letters, b) >= 0 }
+
+// firstWord returns the text up to a blank or semicolon, and the rest.
+func firstWord(text string) (word, rest string) {
+	if i := strings.IndexAny(text, " \t;"); i >= 0 {
+		return text[:i], text[i:]
+	}
+	return text, ""
+}
+
+// find returns the command that text begins with, and its name as it stands
+// there. For dot words and extensions the name is there also when they are not
+// known.
+func find(text string) (*Command, string) {
+	switch {
+	case strings.HasPrefix(text, "!!"):
+		return lookupWordOrRefusal("!!"), "!!"
+	case text[0] == '.' || text[0] == '!':
+		return findWord(text)
+	}
+	c, name, ok := lookupNative(text)
+	if r, rname, rok := lookupRefusedNative(text); rok && (!ok || len(rname) > len(name)) {
+		return r, rname
+	}
+	if !ok {
+		return nil, ""
+	}
+	return c, name
+}
+
+// findWord finds a dot word or an extension. Its name ends at the first
+// character that names have not; ".f+" and ".asm-" have a sign.
+func findWord(text string) (*Command, string) {
+	n := 1
+	for n < len(text) && isNameByte(text[n]) {
+		n++
+	}
+	if n < len(text) && (text[n] == '+' || text[n] == '-') {
+		if c := lookupWordOrRefusal(text[:n+1]); c != nil {
+			return c, text[:n+1]
+		}
+	}
+	name := text[:n]
+	if c := lookupWordOrRefusal(name); c != nil {
+		return c, name
+	}
+	// "!kdexts.process": the extension's own name may stand before.
+	if dll, word, ok := strings.Cut(name[1:], "."); ok && name[0] == '!' && extensionNames[strings.ToLower(dll)] {
+		if c := lookupWordOrRefusal("!" + word); c != nil {
+			return c, name
+		}
+	}
+	if name[0] == '!' {
+		if i := strings.IndexAny(text, " \t;"); i >= 0 {
+			return nil, text[:i]
+		}
+		return nil, text
+	}
+	return nil, name
+}
+
+func isNameByte(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '.'
+}
+
+// extensionNames are the extensions whose commands are built in.
+var extensionNames = map[string]bool{
+	"kdexts": true, "exts": true, "ext": true, "ntsdexts": true, "uext": true, "wow64exts": true, "mex": true, "kext": true,
+}
+
+func lookupWordOrRefusal(name string) *Command {
+	if c, ok := lookupWord(name); ok {
+		return c
+	}
+	return lookupRefusedWord(name)
+}
+
+// extensionEnd returns where the arguments of the extension at pos end: at the
+// first semicolon outside of double quotes.
+func extensionEnd(text string, pos int) int {
+	quoted := false
+	for ; pos < len(text); pos++ {
+		switch text[pos] {
+		case '"':
+			quoted = !quoted
+		case ';':
+			if !quoted {
+				return pos
+			}
+		}
+	}
+	return pos
+}
+
+// unknown is the error for a word that is no command.
 func (s *Session) unknown(cur *expr.Cursor, name string) error {
-	switch name[0] {
-	case '!':
-		return Failf("%s is not extension gallery command\nNo export %s found\n", name[1:], name[1:])
-	case '.':
-		return expr.Caret("Syntax error", cur.Pos+len(name))
+	if name == "" {
+		return expr.Caret("Syntax error", cur.Pos+1)
 	}
-	return expr.Caret("Syntax error", cur.Pos+1)
+	s.suggest(name)
+	if name[0] == '!' {
+		return Failf("%s is not extension gallery command\nNo export %s found\n", name[1:], name[1:])
+	}
+	end := len(cur.Text)
+	if i := strings.IndexByte(cur.Rest(), ';'); i >= 0 {
+		end = cur.Pos + i
+	}
+	if name == "." {
+		end = cur.Pos + 1
+	}
+	return expr.Caret("Syntax error", end)
 }
 
-// printError writes an error in the form it has.
-func (s *Session) printError(err error, line string, start int) {
+// bareErrors are the texts of caret errors that the command follows without
+// the word "in".
+var bareErrors = map[string]bool{
+	"Unknown format control character":                           true,
+	"Operation not supported in current debug session":           true,
+	"ub requires a length":                                       true,
+	"Unable to find valid previous instruction for":              true,
+	"Couldn't resolve":                                           true,
+	"Arguments cannot be specified with whole-command filenames": true,
+}
+
+// printError writes an error in the form it has. A caret stands below the
+// place it names, for a reader who sees the prompt and the command above it;
+// shown is the command as it is quoted, "" for the cursor's text.
+func (s *Session) printError(err error, cur *expr.Cursor, shown string) {
 	var e *expr.Error
 	var f *Failure
+	var r *refusal
 	switch {
 	case errors.As(err, &e) && e.Form == expr.CaretForm:
-		end := len(line)
-		if i := strings.IndexByte(line[min(e.Pos, len(line)):], ';'); i >= 0 {
-			end = min(e.Pos, len(line)) + i
+		if shown == "" {
+			shown = cur.Text
 		}
-		s.printf("%*s^ %s in '%s'\n", len(s.Prompt())+e.Pos-start, "", e.Text, line[start:end])
+		width := len(s.Prompt())
+		if s.interp.inFile {
+			width--
+		}
+		in := " in"
+		if bareErrors[e.Text] {
+			in = ""
+		}
+		s.printf("%*s^ %s%s '%s'\n", max(width+e.Pos, 0), "", e.Text, in, shown)
 	case errors.As(err, &e):
 		s.printf("%s\n", e.Error())
+	case errors.As(err, &r):
+		s.printf("%s\n", r.text)
 	case errors.As(err, &f):
 		s.printf("%s", f.Text)
 		if !strings.HasSuffix(f.Text, "\n") {
 			s.printf("\n")
 		}
-	case errors.Is(err, ErrFailed), errors.Is(err, context.Canceled):
 	default:
-		fmt.Fprintf(s.out, "%v\n", err)
+		s.printf("%v\n", err)
 	}
+}
+
+// capture runs f and returns what it printed instead of showing it.
+func (s *Session) capture(f func() error) (string, error) {
+	out := s.out
+	defer func() { s.out = out }()
+	var b cappedBuffer
+	s.out = &b
+	err := f()
+	if b.full {
+		return "", Failf("Output is longer than %d MB", maxCapture>>20)
+	}
+	return b.String(), err
+}
+
+// maxCapture bounds output that is kept: for .foreach and the like.
+const maxCapture = 64 << 20
+
+// A cappedBuffer keeps what is written to it, up to maxCapture bytes.
+type cappedBuffer struct {
+	strings.Builder
+	full bool
+}
+
+func (b *cappedBuffer) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > maxCapture {
+		b.full = true
+		return len(p), nil
+	}
+	return b.Builder.Write(p)
 }

@@ -21,6 +21,8 @@ type Options struct {
 	ScriptFiles bool
 	// DumpPath is the dump's path as the user named it.
 	DumpPath string
+	// Version and CommandLine are kdap's own, for the version command.
+	Version, CommandLine string
 }
 
 // A Session is one client's console. It is not safe for concurrent use: a
@@ -34,6 +36,10 @@ type Session struct {
 	out  io.Writer
 	note func(text string)
 
+	interp   interpreter
+	aliases  aliases
+	log      logFile
+	words    wordSettings
 	settings settings
 	scope    scope
 	initial  windows.Process // of the crashing thread

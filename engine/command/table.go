@@ -10,6 +10,16 @@ import (
 // depend on each other in a circle.
 func families() [][]*Command {
 	return [][]*Command{
+		controlCommands(),
+		foreachCommands(),
+		scriptCommands(),
+		aliasCommands(),
+		printCommands(),
+		evaluationCommands(),
+		logCommands(),
+		sessionCommands(),
+		settingCommands(),
+		helpCommands(),
 		processCommands(),
 		contextCommands(),
 		stackCommands(),
@@ -20,10 +30,10 @@ func families() [][]*Command {
 		eventCommands(),
 		machineCommands(),
 		displayCommands(),
+		codeCommands(),
+		sourceCommands(),
 		moduleCommands(),
 		symbolCommands(),
-		sourceCommands(),
-		codeCommands(),
 	}
 }
 
