@@ -127,9 +127,15 @@ func cmdThread() *Command {
 					return err
 				}
 			}
+			if s.machine() == x86Machine && s.scope.x86 {
+				return nil // as the debugger has it, until .effmach amd64
+			}
 			t, err := s.setThread(ctx, addr)
 			if err != nil {
 				return err
+			}
+			if opt['w'] {
+				defer s.setX86Thread(t)
 			}
 			s.printf("Implicit thread is now %s\n", format.Addr(t.Addr()))
 			if !opt['p'] && !opt['P'] {
@@ -199,7 +205,7 @@ func (s *Session) unreadableStatus() string {
 func (s *Session) printLoadErrors(ctx context.Context) {
 	var failed []*windows.Module
 	for _, m := range s.moduleSet(ctx).All() {
-		if s.modules.state(m).loaded && m.SymbolsErr() != nil {
+		if s.modules.state(m).failed {
 			failed = append(failed, m)
 		}
 	}

@@ -33,12 +33,20 @@ func cmdExr() *Command {
 				s.showException(ctx, s.target.Dump.Header.Exception())
 				return nil
 			}
-			b, err := memory.ReadBytes(s.space(), addr, dump.ExceptionSize)
-			if err != nil {
-				s.notef("%v", err)
-				return Failf("Cannot read Exception record @ %s", format.Hex16(addr))
+			size := dump.ExceptionSize
+			if s.machine() == x86Machine {
+				size = exception32Size
 			}
-			s.showException(ctx, dump.ParseException(b))
+			b, err := memory.ReadBytes(s.space(), addr, size)
+			switch {
+			case err != nil:
+				s.notef("%v", err)
+				return Failf("Cannot read Exception record @ %s", s.wholeAddress(addr))
+			case s.machine() == x86Machine:
+				s.showException(ctx, parseException32(b))
+			default:
+				s.showException(ctx, dump.ParseException(b))
+			}
 			return nil
 		},
 	}
@@ -49,7 +57,7 @@ func (s *Session) showException(ctx context.Context, e dump.Exception) {
 	if text := s.exceptionPlace(ctx, e.Address); text != "" {
 		name = " (" + text + ")"
 	}
-	s.printf("ExceptionAddress: %s%s\n", format.Hex16(e.Address), name)
+	s.printf("ExceptionAddress: %s%s\n", s.wholeAddress(e.Address), name)
 	what := ""
 	if text, ok := windows.ExceptionName(e.Code); ok {
 		what = " (" + text + ")"
@@ -58,21 +66,29 @@ func (s *Session) showException(ctx context.Context, e dump.Exception) {
 		e.Code, what, e.Flags, e.NumberParameters)
 	shown := e.Information[:min(int64(e.NumberParameters), int64(len(e.Information)))]
 	for i, p := range shown {
-		s.printf("   Parameter[%d]: %s\n", i, format.Hex16(p))
+		s.printf("   Parameter[%d]: %s\n", i, s.wholeAddress(p))
 	}
 	if len(shown) < 2 {
 		return
 	}
 	switch {
 	case e.Code == codeAccessViolation && shown[0] == 0:
-		s.printf("Attempt to read from address %s\n", format.Hex16(shown[1]))
+		s.printf("Attempt to read from address %s\n", s.wholeAddress(shown[1]))
 	case e.Code == codeAccessViolation && shown[0] == 1:
-		s.printf("Attempt to write to address %s\n", format.Hex16(shown[1]))
+		s.printf("Attempt to write to address %s\n", s.wholeAddress(shown[1]))
 	case e.Code == codeAccessViolation && shown[0] == 8:
-		s.printf("Attempt to execute non-executable address %s\n", format.Hex16(shown[1]))
+		s.printf("Attempt to execute non-executable address %s\n", s.wholeAddress(shown[1]))
 	case e.Code == codeInPageError && len(shown) > 2:
-		s.printf("Inpage operation failed at %s, due to I/O error %s\n", format.Hex16(shown[1]), format.Hex16(shown[2]))
+		s.printf("Inpage operation failed at %s, due to I/O error %s\n", s.wholeAddress(shown[1]), s.wholeAddress(shown[2]))
 	}
+}
+
+// wholeAddress writes an address with all digits of the effective machine.
+func (s *Session) wholeAddress(va uint64) string {
+	if s.machine() == x86Machine {
+		return format.Addr32(va)
+	}
+	return format.Hex16(va)
 }
 
 // exceptionPlace names the address of an exception. Without symbols the

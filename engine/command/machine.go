@@ -59,7 +59,11 @@ func (s *Session) machine() string {
 // checkMachine refuses registers and stacks while the effective machine is
 // another one than that of the set context. at is the place of the error.
 func (s *Session) checkMachine(at int) error {
-	if s.scope.set && s.machine() != nativeMachine {
+	own := nativeMachine
+	if s.scope.x86 {
+		own = x86Machine
+	}
+	if s.scope.set && s.machine() != own {
 		return expr.Caret("Current scope machine type mismatch error", at)
 	}
 	return nil

@@ -103,8 +103,13 @@ func (s *Session) validMask(v uint64) registerMask {
 
 // showRegisters prints the groups of registers and the current instruction.
 func (s *Session) showRegisters(ctx context.Context, regs *amd64.Context, mask registerMask) {
+	x86 := s.machine() == x86Machine
 	if mask&(maskInteger32|maskInteger64) != 0 {
-		s.showIntegers(regs)
+		if x86 {
+			s.showX86(regs)
+		} else {
+			s.showIntegers(regs)
+		}
 	}
 	if mask&maskSegments != 0 {
 		s.printf("cs=%04x  ss=%04x  ds=%04x  es=%04x  fs=%04x  gs=%04x             efl=%08x\n",
@@ -124,7 +129,11 @@ func (s *Session) showRegisters(ctx context.Context, regs *amd64.Context, mask r
 	}
 	s.showVectors(regs, mask)
 	s.showSystem(regs, mask)
-	s.printInstruction(ctx, regs)
+	if x86 && s.scope.x86 {
+		s.printX86Instruction(ctx, regs)
+	} else {
+		s.printInstruction(ctx, regs)
+	}
 }
 
 func (s *Session) showIntegers(c *amd64.Context) {

@@ -26,6 +26,7 @@ type scope struct {
 	regs    *amd64.Context // nil when they cannot be read: regsErr
 	regsErr error
 	set     bool // the registers were set by .thread, .trap, .cxr or .frame /c
+	x86     bool // the set registers are those of 32-bit code
 	foreign bool // a command runs on another processor for once
 
 	// own are the current processor's registers with what r changed in them,
@@ -76,14 +77,14 @@ func (s *Session) resetRegisters() {
 	} else {
 		s.scope.regs, s.scope.regsErr = s.sys.CrashRegisters(s.scope.cpu)
 	}
-	s.scope.set = false
+	s.scope.set, s.scope.x86 = false, false
 	s.scope.base, s.scope.frame = 0, frameScope{}
 }
 
 // setRegisters makes regs the register context.
 func (s *Session) setRegisters(regs *amd64.Context) {
 	s.scope.regs, s.scope.regsErr = regs, nil
-	s.scope.set = true
+	s.scope.set, s.scope.x86 = true, false
 	s.scope.base, s.scope.frame = 0, frameScope{}
 }
 

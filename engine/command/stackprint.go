@@ -14,6 +14,9 @@ import (
 
 // printStack walks and prints a stack as the view says.
 func (s *Session) printStack(ctx context.Context, v stackView, regs *amd64.Context, count int) error {
+	if s.machine() == x86Machine {
+		return s.printX86Stack(ctx, v, regs, count)
+	}
 	s.printf("%s", v.header())
 	st := s.walk(ctx, regs, min(count, maxFrames))
 	space := s.space()
@@ -55,6 +58,9 @@ func (v stackView) header() string {
 	}
 	return b.String() + "Call Site\n"
 }
+
+// stackColumns are the columns of a plain k.
+const stackColumns = "Child-SP          RetAddr               Call Site\n"
 
 // printFrame prints one row. behind tells that a frame with stack pointer
 // previous came before it.

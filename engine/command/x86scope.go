@@ -1,0 +1,170 @@
+package command
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"kdap/engine/arch/amd64"
+	"kdap/engine/arch/amd64/disasm"
+	"kdap/engine/dump"
+	"kdap/engine/format"
+	"kdap/engine/memory"
+	"kdap/engine/types"
+	"kdap/engine/windows"
+)
+
+// x86Machine is the effective machine of 32-bit code.
+const x86Machine = "x86"
+
+// setX86Thread is .thread /w: the registers of a thread's 32-bit code. Those of
+// a WOW64 thread are in a block its TEB points at; of other threads there are
+// only the lower halves of the 64-bit ones.
+func (s *Session) setX86Thread(t windows.Thread) {
+	regs, err := s.wow64Registers(t)
+	if err != nil {
+		s.notef("%v", err)
+		s.printf("The context is partially valid. Only x86 user-mode context is available.\n")
+		low := lowerHalves(s.scope.regs)
+		regs = &low
+	}
+	s.setRegisters(regs)
+	s.scope.x86 = true
+	s.settings.machine = x86Machine
+	s.printf("x86 context set\n")
+}
+
+func lowerHalves(c *amd64.Context) amd64.Context {
+	low := *c
+	low.RIP &= 0xffffffff
+	for i := range low.GPR {
+		low.GPR[i] &= 0xffffffff
+	}
+	return low
+}
+
+// Of the 32-bit CONTEXT of winnt.h, and of the block in front of it
+// (WOW64_CPURESERVED, agreed by public descriptions of WOW64): slot 1 of the
+// 64-bit thread's TLS points at the block.
+const (
+	wow64Slot       = 1
+	wow64Header     = 4
+	context32Size   = 0xcc // up to SegSs
+	context32SegGs  = 0x8c
+	context32Edi    = 0x9c
+	context32EFlags = 0xc0
+)
+
+// wow64Registers reads the 32-bit registers that a WOW64 thread saved when it
+// went into 64-bit code.
+func (s *Session) wow64Registers(t windows.Thread) (*amd64.Context, error) {
+	p, err := t.Process()
+	if err != nil {
+		return nil, err
+	}
+	if wow, err := p.WOW64(); err != nil || !wow {
+		return nil, fmt.Errorf("thread %#x runs no 32-bit code", t.Addr())
+	}
+	space, err := p.Space()
+	if err != nil {
+		return nil, err
+	}
+	teb, err := t.TEB()
+	if err != nil {
+		return nil, err
+	}
+	tebType, err := s.sys.Type("_TEB")
+	if err != nil {
+		return nil, err
+	}
+	block, err := types.NewObject(space, tebType, teb).Field("TlsSlots").Index(wow64Slot).Uint()
+	if err != nil {
+		return nil, err
+	}
+	b, err := memory.ReadBytes(space, block+wow64Header, context32Size)
+	if err != nil {
+		return nil, fmt.Errorf("32-bit registers of thread %#x: %w", t.Addr(), err)
+	}
+	u32 := func(off int) uint64 { return uint64(binary.LittleEndian.Uint32(b[off:])) }
+	c := &amd64.Context{Flags: amd64.ContextControl | amd64.ContextInteger | amd64.ContextSegments}
+	for i, seg := range []*uint16{&c.GS, &c.FS, &c.ES, &c.DS} {
+		*seg = uint16(u32(context32SegGs + 4*i))
+	}
+	for i, r := range []int{amd64.RDI, amd64.RSI, amd64.RBX, amd64.RDX, amd64.RCX, amd64.RAX, amd64.RBP} {
+		c.GPR[r] = u32(context32Edi + 4*i)
+	}
+	c.RIP, c.CS = u32(0xb8), uint16(u32(0xbc))
+	c.EFlags = uint32(u32(context32EFlags))
+	c.GPR[amd64.RSP], c.SS = u32(0xc4), uint16(u32(0xc8))
+	return c, nil
+}
+
+// showX86 prints the integer registers of 32-bit code.
+func (s *Session) showX86(c *amd64.Context) {
+	g := func(r int) uint32 { return uint32(c.GPR[r]) }
+	s.printf("eax=%08x ebx=%08x ecx=%08x edx=%08x esi=%08x edi=%08x\n",
+		g(amd64.RAX), g(amd64.RBX), g(amd64.RCX), g(amd64.RDX), g(amd64.RSI), g(amd64.RDI))
+	// The names of the parity flag are the right way round here.
+	const parity = 1 << 2
+	s.printf("eip=%08x esp=%08x ebp=%08x %s\n", uint32(c.RIP), g(amd64.RSP), g(amd64.RBP), flagsText(c.EFlags^parity))
+}
+
+// printX86Instruction prints the current instruction of a 32-bit context.
+func (s *Session) printX86Instruction(ctx context.Context, c *amd64.Context) {
+	if name := s.symbolText(ctx, c.RIP); name != "" {
+		s.printf("%s:\n", name)
+	}
+	it := disasm.At(disasm.Mode32, s.fetchCode(), c.RIP)
+	s.printf("%s\n", it.Line(s.disasmOptions(ctx)))
+}
+
+// printX86Stack follows the frames that ebp links.
+func (s *Session) printX86Stack(ctx context.Context, v stackView, c *amd64.Context, count int) error {
+	s.printf("%sChildEBP          RetAddr               \n", strings.TrimSuffix(stackView{numbers: v.numbers}.header(), stackColumns))
+	space, warned := s.space(), false
+	ip, ebp := c.RIP, c.GPR[amd64.RBP]
+	for i := range min(count, maxFrames) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		ret, next := uint64(0), uint64(0)
+		if ebp != 0 {
+			ret, _ = memory.ReadUint(space, ebp+4, 4)
+			next, _ = memory.ReadUint(space, ebp, 4)
+		}
+		name := s.symbolText(ctx, ip)
+		if name == "" {
+			name = bareAddress(ip)
+			if !warned {
+				s.printf("WARNING: Frame IP not in any known module. Following frames may be wrong.\n")
+			}
+			warned = true
+		}
+		number := ""
+		if v.numbers {
+			number = frameNumber(s.scope.base+i) + " "
+		}
+		s.printf("%s%s %s     %s\n", number, format.Addr32(ebp), format.Addr32(ret), name)
+		if ret == 0 || next <= ebp {
+			return nil
+		}
+		ip, ebp = ret, next
+	}
+	return nil
+}
+
+// exception32Size is the size of a 32-bit EXCEPTION_RECORD.
+const exception32Size = 0x50
+
+// parseException32 decodes a 32-bit EXCEPTION_RECORD.
+func parseException32(b []byte) dump.Exception {
+	u32 := func(off int) uint32 { return binary.LittleEndian.Uint32(b[off:]) }
+	e := dump.Exception{
+		Code: u32(0), Flags: u32(4), Record: uint64(u32(8)), Address: uint64(u32(12)), NumberParameters: u32(16),
+	}
+	for i := range e.Information {
+		e.Information[i] = uint64(u32(20 + 4*i))
+	}
+	return e
+}
