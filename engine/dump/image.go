@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"sync"
 
 	"kdap/engine/memory"
@@ -81,27 +82,42 @@ func (f *File) findRoot(offered []uint64) uint64 {
 			return root &^ (memory.PageSize - 1)
 		}
 	}
-	le := binary.LittleEndian
-	for pfn := uint64(1); pfn < lowStub>>memory.PageShift; pfn++ {
-		// PROCESSOR_START_BLOCK: a jump, at 0x70 the kernel's entry, at 0xa0 CR3.
-		p, ok := f.Page(pfn)
-		if !ok || le.Uint64(p)&0xffffffffffff00ff != 0x00000001000600e9 || le.Uint64(p[0x70:])>>47 != 0x1ffff {
-			continue
-		}
-		if root := le.Uint64(p[0xa0:]); root < 1<<52 && f.isRoot(root>>memory.PageShift) {
-			return root &^ (memory.PageSize - 1)
-		}
+	for root := range f.PageTableRoots() {
+		return root
 	}
-	// The kernel's own tables are among the first pages that it hands out.
-	const searched = 256 << 20 >> memory.PageShift
-	for r := range f.Runs() {
-		for pfn := r.BasePage; pfn < min(r.BasePage+r.PageCount, searched); pfn++ {
-			if f.isRoot(pfn) {
-				return pfn << memory.PageShift
+	return 0
+}
+
+// PageTableRoots yields the physical addresses of pages that look like the
+// root of x64 Windows' page tables: that of the processor start block in low
+// memory, then pages that map themselves, in ascending order. It is for dumps
+// whose header does not say, or says it wrong; which root is the right one the
+// caller must find out.
+func (f *File) PageTableRoots() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		le := binary.LittleEndian
+		for pfn := uint64(1); pfn < lowStub>>memory.PageShift; pfn++ {
+			// PROCESSOR_START_BLOCK: a jump, at 0x70 the kernel's entry, at 0xa0 CR3.
+			p, ok := f.Page(pfn)
+			if !ok || le.Uint64(p)&0xffffffffffff00ff != 0x00000001000600e9 || le.Uint64(p[0x70:])>>47 != 0x1ffff {
+				continue
+			}
+			if root := le.Uint64(p[0xa0:]); root < 1<<52 && f.isRoot(root>>memory.PageShift) {
+				if !yield(root &^ (memory.PageSize - 1)) {
+					return
+				}
+			}
+		}
+		// The kernel's own tables are among the first pages that it hands out.
+		const searched = 256 << 20 >> memory.PageShift
+		for r := range f.Runs() {
+			for pfn := r.BasePage; pfn < min(r.BasePage+r.PageCount, searched); pfn++ {
+				if f.isRoot(pfn) && !yield(pfn<<memory.PageShift) {
+					return
+				}
 			}
 		}
 	}
-	return 0
 }
 
 // isRoot tells whether a page looks like the root of x64 Windows' page tables:

@@ -230,8 +230,9 @@ func (p Process) listUserModules(ctx context.Context) *ModuleSet {
 		return NewModuleSet(nil, compact(err)...)
 	}
 	mods, errs := p.ldrModules(ctx, peb)
-	if len(errs) > 0 {
-		// The loader's list is broken or out: the VADs still tell what is mapped.
+	if len(errs) > 0 || len(mods) == 0 {
+		// The loader's list is broken, out or not there yet: the VADs still
+		// tell what is mapped.
 		known := NewModuleSet(mods)
 		for m, err := range p.vadModules(ctx) {
 			if err != nil {

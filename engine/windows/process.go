@@ -44,6 +44,13 @@ func (p Process) IsProcess() bool {
 	return err == nil && dtb != 0
 }
 
+// isSomethingElse reports whether the object can be read and is no process. Of
+// one that cannot be read nothing is known.
+func (p Process) isSomethingElse() bool {
+	t, err := p.obj.Field("Pcb.Header.Type").Uint()
+	return err == nil && t&0x7f != dispatcherProcess
+}
+
 // Addr returns the address of the _EPROCESS.
 func (p Process) Addr() uint64 { return p.obj.Addr() }
 
@@ -117,7 +124,11 @@ func (p Process) Space() (memory.Space, error) {
 	if err != nil {
 		return nil, fmt.Errorf("process %#x: %w", p.Addr(), err)
 	}
-	return p.sys.SpaceOf(dtb), nil
+	if space, ok := p.sys.processSpaces.Load(p.Addr()); ok {
+		return space.(*memory.AddressSpace), nil
+	}
+	space, _ := p.sys.processSpaces.LoadOrStore(p.Addr(), p.sys.SpaceOf(dtb).WithResolver(p.resolver()))
+	return space.(*memory.AddressSpace), nil
 }
 
 // Session returns the id of the session the process belongs to; false for
@@ -284,14 +295,19 @@ func (s *System) ActiveProcesses(ctx context.Context) iter.Seq2[Process, error] 
 			return
 		}
 		for obj, err := range types.ListEntries(head, t, "ActiveProcessLinks") {
-			if err == nil {
+			p := Process{sys: s, obj: obj, source: SourceList}
+			switch {
+			case err != nil:
+			case ctx.Err() != nil:
 				err = ctx.Err()
+			case p.isSomethingElse():
+				err = fmt.Errorf("the list leads to %#x, which is no process", p.Addr())
 			}
 			if err != nil {
 				yield(Process{}, fmt.Errorf("active processes: %w", err))
 				return
 			}
-			if !yield(Process{sys: s, obj: obj, source: SourceList}, nil) {
+			if !yield(p, nil) {
 				return
 			}
 		}

@@ -35,13 +35,14 @@ type System struct {
 	nt     *Module
 	finder *symbols.Finder
 
-	typeCache   sync.Map // name → *types.Type or error
-	symbolCache sync.Map // name → uint64 or error
-	objectTypes sync.Map // index → name
-	spaces      sync.Map // DTB → *memory.AddressSpace
-	layouts     sync.Map // type name → amd64.FrameLayout
-	userMods    sync.Map // EPROCESS → *ModuleSet
-	tables      sync.Map // image identity → shared symbols and function tables
+	typeCache     sync.Map // name → *types.Type or error
+	symbolCache   sync.Map // name → uint64 or error
+	objectTypes   sync.Map // index → name
+	spaces        sync.Map // DTB → *memory.AddressSpace
+	processSpaces sync.Map // EPROCESS → *memory.AddressSpace, with the process's prototype PTEs
+	layouts       sync.Map // type name → amd64.FrameLayout
+	userMods      sync.Map // EPROCESS → *ModuleSet
+	tables        sync.Map // image identity → shared symbols and function tables
 
 	kernelModsOnce sync.Once
 	kernelMods     *ModuleSet
@@ -83,22 +84,54 @@ func Open(ctx context.Context, f *dump.File, finder *symbols.Finder) (*System, e
 	return s, ctx.Err()
 }
 
-// openPaging sets up the kernel's address space. Whether the processor uses
-// four or five levels the header does not say: the kernel's own address tells,
-// because only one of the two maps it.
+// openPaging sets up the kernel's address space with the page tables that the
+// header names or, when those do not map the kernel, with others that do. How
+// many levels the processor uses the header does not say: only one of the two
+// ways maps the kernel.
 func (s *System) openPaging() {
-	probe := s.dump.Header.PsLoadedModuleList
-	for _, la57 := range []bool{false, true} {
-		s.paging.Store(amd64.NewPaging(amd64.PagingOptions{LA57: la57}))
-		s.kernel = memory.NewAddressSpace(s.dump, s.paging.Load(), s.dtb, nil)
-		if _, err := memory.ReadUint(s.kernel, probe, 8); err == nil {
+	named := s.dtb
+	if s.tryRoot(named) {
+		return
+	}
+	for root := range s.dump.PageTableRoots() {
+		if root != named && s.tryRoot(root) {
+			s.problems = append(s.problems, fmt.Errorf(
+				"the page tables at %#x (DirectoryTableBase of the header) do not map the kernel; those at %#x, found by searching, are used", named, root))
 			return
 		}
 	}
-	s.paging.Store(amd64.NewPaging(amd64.PagingOptions{}))
-	s.kernel = memory.NewAddressSpace(s.dump, s.paging.Load(), s.dtb, nil)
+	s.useRoot(named, false)
 	s.problems = append(s.problems, fmt.Errorf(
-		"the page tables at %#x (DirectoryTableBase of the header) do not map the kernel's list of modules at %#x", s.dtb, probe))
+		"no page tables map the kernel's list of modules at %#x (PsLoadedModuleList of the header), those at %#x (DirectoryTableBase) no more than others: the header is damaged, or the pages are not in the dump",
+		s.dump.Header.PsLoadedModuleList, named))
+}
+
+func (s *System) useRoot(root uint64, la57 bool) {
+	s.dtb = root
+	s.paging.Store(amd64.NewPaging(amd64.PagingOptions{LA57: la57}))
+	s.kernel = memory.NewAddressSpace(s.dump, s.paging.Load(), root, nil)
+}
+
+// tryRoot uses the page tables at root if they map the kernel's list of
+// modules, or at least its debugger block.
+func (s *System) tryRoot(root uint64) bool {
+	if root == 0 {
+		return false
+	}
+	for _, la57 := range []bool{false, true} {
+		s.useRoot(root, la57)
+		head := s.dump.Header.PsLoadedModuleList
+		if next, err := memory.ReadUint(s.kernel, head, 8); err == nil {
+			// The neighbour points back: these are tables of this kernel.
+			if back, err := memory.ReadUint(s.kernel, next+8, 8); err == nil && back == head {
+				return true
+			}
+		}
+		if _, err := s.readKDBG(s.dump.Header.KdDebuggerDataBlock); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // refinePaging takes the options that depend on the build and the machine from
