@@ -77,7 +77,7 @@ func NewSystem(ctx context.Context, sys *windows.System) System {
 	base := Hex(nt.Base)
 	v.KernelBase = &base
 	nt.Symbols(ctx)
-	v.Symbols = nt.SymbolState()
+	v.Symbols = sys.SymbolRank()
 	cv, err := nt.CodeView()
 	if err != nil {
 		u.add("kernelPdb", err)

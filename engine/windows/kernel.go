@@ -109,6 +109,15 @@ func (s *System) scanDown(inside uint64) (uint64, bool) {
 func (s *System) attachKernelSymbols(ctx context.Context) {
 	s.nt.Symbols(ctx)
 	s.refinePaging()
+	s.findKDBGAgain()
+	if s.nt.Types() == nil && ctx.Err() == nil {
+		s.useProfile(ctx)
+		s.refinePaging()
+	}
+}
+
+// findKDBGAgain looks for a block that the header does not lead to.
+func (s *System) findKDBGAgain() {
 	if s.kdbg != nil || !s.Paged() {
 		return
 	}

@@ -47,12 +47,12 @@ func (o KernelObject) TypeName() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if cookie, err := o.sys.Symbol("ObHeaderCookie"); err == nil {
-		c, err := memory.ReadUint(o.sys.Kernel(), cookie, 1)
-		if err != nil {
-			return "", err
-		}
-		index ^= c ^ o.header.Addr()>>8&0xff
+	cookie, encoded, err := o.sys.headerCookie()
+	if err != nil {
+		return "", err
+	}
+	if encoded {
+		index ^= cookie ^ o.header.Addr()>>8&0xff
 	}
 	return o.sys.objectTypeName(index)
 }

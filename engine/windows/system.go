@@ -21,6 +21,7 @@ import (
 	"kdap/engine/arch/amd64"
 	"kdap/engine/dump"
 	"kdap/engine/memory"
+	"kdap/engine/profile"
 	"kdap/engine/symbols"
 	"kdap/engine/types"
 )
@@ -34,6 +35,8 @@ type System struct {
 	kdbg   *KDBG
 	nt     *Module
 	finder *symbols.Finder
+
+	profile *profile.Profile // stands for the types of a kernel without symbols
 
 	typeCache     sync.Map // name → *types.Type or error
 	symbolCache   sync.Map // name → uint64 or error
@@ -225,6 +228,11 @@ func (s *System) lookupType(name string) (*types.Type, error) {
 			return t, nil
 		}
 	}
+	if s.profile != nil {
+		if t, ok := s.profile.Type(name); ok {
+			return t, nil
+		}
+	}
 	return nil, &types.NoTypeError{Name: "nt!" + name}
 }
 
@@ -256,6 +264,11 @@ func (s *System) lookupSymbol(name string) (uint64, error) {
 	}
 	if sym, ok := s.nt.Symbols(context.Background()).Lookup(name); ok {
 		return s.nt.Base + uint64(sym.RVA), nil
+	}
+	if s.profile != nil {
+		if addr, ok := s.position(name); ok {
+			return addr, nil
+		}
 	}
 	return 0, &NoSymbolError{name}
 }

@@ -1,0 +1,109 @@
+package profile
+
+import (
+	"strings"
+	"testing"
+
+	"kdap/engine/types"
+)
+
+// Every row must be usable: known kinds, types that exist where members of them
+// do, members within their types, no member twice.
+func TestTableIsSound(t *testing.T) {
+	facts, err := table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(facts.families) == 0 || len(facts.rows) == 0 {
+		t.Fatalf("%d families, %d rows", len(facts.families), len(facts.rows))
+	}
+	last := uint32(0)
+	for _, f := range facts.families {
+		if f.First <= last || f.Last < f.First || f.Name == "" || f.Source == "" {
+			t.Errorf("family %+v", f)
+		}
+		last = f.Last
+		p := f.Profile()
+		for typ := range p.Types() {
+			seen := map[string]bool{}
+			for _, m := range typ.Fields() {
+				if m.Type == nil {
+					t.Errorf("%s: %s.%s has no type", f.ID, typ.Name, m.Name)
+					continue
+				}
+				if m.Type.Kind == types.BitField && uint64(m.Type.BitPos+m.Type.BitLen) > 8*m.Type.Size {
+					t.Errorf("%s: %s.%s: bits %d, %d", f.ID, typ.Name, m.Name, m.Type.BitPos, m.Type.BitLen)
+				}
+				if seen[m.Name] || m.Offset+m.Type.Size > typ.Size {
+					t.Errorf("%s: %s.%s at %#x in %#x bytes", f.ID, typ.Name, m.Name, m.Offset, typ.Size)
+				}
+				seen[m.Name] = true
+			}
+		}
+	}
+}
+
+func TestFor(t *testing.T) {
+	for build, want := range map[uint32]string{
+		19041: "19041", 19045: "19041", 19040: "", 19046: "", 22000: "22000", 9600: "", 0: "", 1<<32 - 1: "",
+	} {
+		p, ok := For(build)
+		if ok != (want != "") || ok && p.Family().ID != want {
+			t.Errorf("For(%d) = %v, %v", build, p, ok)
+		}
+	}
+	var names []string
+	for _, p := range Candidates(19040) {
+		names = append(names, p.Family().ID)
+	}
+	if got := strings.Join(names, " "); got != "18362 19041" {
+		t.Errorf("candidates of 19040: %s", got)
+	}
+}
+
+// Types are lazy and refer to one another.
+func TestTypes(t *testing.T) {
+	p, _ := For(19041)
+	typ, ok := p.Type("_EPROCESS")
+	if !ok {
+		t.Fatal("no _EPROCESS")
+	}
+	o := types.NewObject(nil, typ, 0x1000)
+	if f := o.Field("Pcb.DirectoryTableBase"); f.Err() != nil || f.Addr() != 0x1028 || f.Type().Size != 8 {
+		t.Errorf("Pcb.DirectoryTableBase: %#x, %v", f.Addr(), f.Err())
+	}
+	if f := o.Field("ImageFileName"); f.Type().Kind != types.Array || f.Type().Size != 15 {
+		t.Errorf("ImageFileName: %v", f.Type())
+	}
+	if f := o.Field("ObjectTable"); f.Type().Elem().Name != "_HANDLE_TABLE" {
+		t.Errorf("ObjectTable: %v", f.Type())
+	}
+	if f := o.Field("NoSuchMember"); f.Err() == nil {
+		t.Error("a member that is not in the table was found")
+	}
+	reasons, _ := p.Type("_KWAIT_REASON")
+	if e := reasons.Enumerators(); len(e) < 38 || e[37].Name != "WrAlertByThreadId" || e[37].Value != 37 {
+		t.Errorf("wait reasons: %v", e)
+	}
+}
+
+func FuzzFacts(f *testing.F) {
+	f.Add("family 1 1-2 x | y\n_A struct 10\n_A.B bits32 4:3:5\n_A.C u8[3] 8\n_A.D *_A 0\n")
+	f.Add("family 1 1-2 x | y\n_A struct -\n_A.B _A 0\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		facts, err := parseFacts(text)
+		if err != nil {
+			return
+		}
+		for _, r := range facts.rows {
+			if len(r.values) != len(facts.families) {
+				t.Fatalf("%s has %d values for %d families", r.name(), len(r.values), len(facts.families))
+			}
+			for _, v := range r.values {
+				if again, err := parseValue(v.String()); err != nil || again != v {
+					t.Fatalf("%s: %v is read again as %v, %v", r.name(), v, again, err)
+				}
+			}
+		}
+	})
+}
