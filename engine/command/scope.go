@@ -42,6 +42,8 @@ type scope struct {
 type frameScope struct {
 	number int            // counted from the register context's, scope.base
 	walked *windows.Frame // nil until a frame was chosen: the register context itself
+
+	inlined int // of the functions inlined at the frame's address, the chosen one counted from the outermost; 0 for the function itself
 }
 
 // resetScope goes back to the crashing processor, its thread and process.

@@ -111,10 +111,23 @@ func (s *Session) printFrame(ctx context.Context, v stackView, space memory.Spac
 // callSite names the code of a frame, with its parameters where the view asks
 // for them.
 func (s *Session) callSite(ctx context.Context, v stackView, f windows.Frame) string {
-	if name := s.symbolText(ctx, f.IP); name != "" {
+	name := s.symbolText(ctx, f.IP)
+	if name == "" {
+		return bareAddress(f.IP)
+	}
+	if v.letter != 'p' && v.letter != 'P' {
 		return name
 	}
-	return bareAddress(f.IP)
+	params, ok := s.frameParameters(ctx, f)
+	if !ok {
+		return name
+	}
+	before, between := "", ", "
+	if v.letter == 'P' && len(params) > 0 {
+		before, between = "\n\t\t\t", ", \n\t\t\t"
+	}
+	site := s.callName(ctx, f)
+	return site + "(" + before + strings.Join(params, between) + ")" + strings.TrimPrefix(name, site)
 }
 
 // bareAddress is how an address in no module is written where a name should be.

@@ -32,6 +32,7 @@ func families() [][]*Command {
 		displayCommands(),
 		codeCommands(),
 		sourceCommands(),
+		localCommands(),
 		moduleCommands(),
 		symbolCommands(),
 	}

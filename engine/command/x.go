@@ -175,6 +175,7 @@ func (m matcher) match(name string) bool {
 type xRow struct {
 	module   *windows.Module
 	addr     uint64
+	place    string // what stands for the address of a variable
 	name     string
 	class    string // "prv", "pub"
 	kind     string // "func", "global", "inline", "param", "local"
@@ -310,22 +311,26 @@ func (s *Session) printRow(r xRow, o xOptions) {
 	if o.given['q'] {
 		name = `@!"` + name + `"`
 	}
+	place := format.Addr(r.addr)
+	if r.place != "" {
+		place = fmt.Sprintf("%-17s", r.place)
+	}
 	switch o.columns {
 	case '0':
-		s.printf("%s \n", format.Addr(r.addr))
+		s.printf("%s \n", place)
 		return
 	case '1':
 		s.printf("%s\n", name)
 		return
 	case '2':
-		s.printf("%s %s\n", format.Addr(r.addr), name)
+		s.printf("%s %s\n", place, name)
 		return
 	}
 	var b strings.Builder
 	if o.given['v'] {
 		fmt.Fprintf(&b, "%s %-6s ", r.class, r.kind)
 	}
-	b.WriteString(format.Addr(r.addr))
+	b.WriteString(place)
 	if o.given['v'] {
 		fmt.Fprintf(&b, " %4x", r.size)
 	}
@@ -337,5 +342,28 @@ func (s *Session) printRow(r xRow, o xOptions) {
 
 // examineLocals lists the variables of the chosen frame.
 func (s *Session) examineLocals(ctx context.Context, o xOptions) error {
+	locals, err := s.frameLocals(ctx)
+	if err != nil {
+		return ctx.Err() // a frame without private symbols has none
+	}
+	match := s.newMatcher(o.pattern)
+	var rows []xRow
+	for i := range locals {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		l := &locals[i]
+		if !match.match(l.Name) || o.sized && o.size != localSize(l) {
+			continue
+		}
+		rows = append(rows, xRow{
+			place: localAddress(l), addr: l.Addr, name: l.Name, class: "prv", kind: localClass(l), size: localSize(l),
+			typeName: expr.TypeName(l.Type), tail: " = " + s.localValue(l),
+		})
+	}
+	o.sort(rows)
+	for _, r := range rows {
+		s.printRow(r, o)
+	}
 	return nil
 }
