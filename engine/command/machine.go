@@ -38,11 +38,18 @@ func cmdEffmach() *Command {
 				word = s.machine()
 			}
 			for _, m := range machines {
-				if m.name == word {
-					s.settings.machine = word
-					s.printf("Effective machine: %s\n", m.text)
-					return nil
+				if m.name != word {
+					continue
 				}
+				s.settings.machine = word
+				s.printf("Effective machine: %s\n", m.text)
+				if at := c.Args.Pos; !c.Args.Done() {
+					// The debugger cuts the line behind the name.
+					extra := expr.Caret("Extra character error", c.Args.Pos+1)
+					c.Args.Text = c.Args.Text[:at]
+					return extra
+				}
+				return nil
 			}
 			return Failf("Unknown machine '%s'", word)
 		},

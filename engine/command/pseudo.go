@@ -16,7 +16,6 @@ import (
 // pseudoRegisters are the values a session keeps under $ names.
 type pseudoRegisters struct {
 	t    [20]expr.Value // $t0 … $t19
-	u    [10]*string    // $.u0 … $.u9, nil when empty
 	last uint64         // $exp
 	p    uint64         // $p: the first element the last d command showed
 }
@@ -36,13 +35,11 @@ func userPseudo(name string) (int, bool) {
 
 // fixedAliasText returns the text of the alias $.uN; false when it has none.
 func (s *Session) fixedAliasText(n int) (string, bool) {
-	if t := s.pseudo.u[n]; t != nil {
-		return *t, true
-	}
-	return "", false
+	text := s.aliases.fixed[n]
+	return text, text != ""
 }
 
-func (s *Session) setFixedAlias(n int, text string) { s.pseudo.u[n] = &text }
+func (s *Session) setFixedAlias(n int, text string) { s.aliases.fixed[n] = text }
 
 // A pseudo computes a pseudo-register; its error means that there is no value now.
 type pseudo func(ctx context.Context, s *Session) (expr.Register, error)
@@ -182,11 +179,7 @@ func (s *Session) pebPseudo() (uint64, error) {
 	if s.scope.process.Addr() == 0 {
 		return 0, expr.ErrUnavailable
 	}
-	peb, err := s.scope.process.PEB()
-	if err != nil && !s.sys.Paged() {
-		return 0, nil // not in a triage dump
-	}
-	return peb, err
+	return s.scope.process.PEB()
 }
 
 func (s *Session) tebPseudo() (uint64, error) {
