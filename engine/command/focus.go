@@ -1,0 +1,56 @@
+package command
+
+import (
+	"context"
+
+	"kdap/engine/expr"
+	"kdap/engine/memory"
+	"kdap/engine/windows"
+)
+
+// A Focus is what a session works on, for clients that show it elsewhere.
+type Focus struct {
+	Process windows.Process // the process context
+	Thread  windows.Thread  // $thread
+	CPU     int
+	Frame   int // number of the chosen frame
+}
+
+// Focus returns what is current.
+func (s *Session) Focus() Focus {
+	return Focus{s.scope.process, s.scope.thread, s.scope.cpu, s.scope.base + s.scope.frame.number}
+}
+
+// SetFocus makes a thread current, with its owner's memory and user modules
+// and the registers at frames[0], and chooses frame n of its walked stack, as
+// .process /p /r, .thread and .frame would. A thread without frames leaves the
+// session without registers, for the reason why.
+func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thread, frames []windows.Frame, n int, why error) {
+	s.scope.thread = t
+	if p.Addr() != s.scope.process.Addr() || s.modules.user == nil {
+		s.modules.loadUser(ctx, p)
+	}
+	s.setProcess(p)
+	if len(frames) == 0 {
+		s.scope.regs, s.scope.regsErr, s.scope.set = nil, why, true
+		s.scope.base, s.scope.frame = 0, frameScope{}
+		return
+	}
+	s.setRegisters(frames[0].Context())
+	if n > 0 && n < len(frames) {
+		s.scope.frame = frameScope{number: n, walked: &frames[n]}
+	}
+}
+
+// ResetFocus goes back to where the session began: the crashing processor, its
+// thread and process.
+func (s *Session) ResetFocus() { s.resetScope() }
+
+// Env shows the session to the evaluators, until the next command line runs.
+func (s *Session) Env(ctx context.Context) expr.Env { return env{s, ctx} }
+
+// Space is the memory that the session's commands read.
+func (s *Session) Space() memory.Space { return s.space() }
+
+// Modules are the modules that addresses of the session are looked up in.
+func (s *Session) Modules(ctx context.Context) *windows.ModuleSet { return s.moduleSet(ctx) }

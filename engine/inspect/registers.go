@@ -1,0 +1,75 @@
+package inspect
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"kdap/engine/arch/amd64"
+)
+
+var generalRegisters = []string{
+	"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rip", "rsp", "rbp",
+	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+}
+
+// unwindNumber is how amd64.Context.Unknown numbers the general registers.
+var unwindNumber = map[string]int{
+	"rax": amd64.RAX, "rcx": amd64.RCX, "rdx": amd64.RDX, "rbx": amd64.RBX, "rsp": amd64.RSP, "rbp": amd64.RBP,
+	"rsi": amd64.RSI, "rdi": amd64.RDI, "r8": amd64.R8, "r9": amd64.R9, "r10": amd64.R10, "r11": amd64.R11,
+	"r12": amd64.R12, "r13": amd64.R13, "r14": amd64.R14, "r15": amd64.R15,
+}
+
+// notSaved is shown for registers that a caller's frame does not have.
+const notSaved = "<not saved: its value in this frame is not known>"
+
+// Registers returns the registers of a frame: the general ones, flags, and the
+// rest in groups.
+func Registers(regs *amd64.Context) []Node {
+	var out []Node
+	for _, name := range generalRegisters {
+		out = append(out, register(regs, name, 16))
+	}
+	efl, _, _ := regs.Get("efl")
+	flags := Group("efl", fmt.Sprintf("0x%08x", efl), registers(regs, 1, "iopl", "of", "df", "if", "tf", "sf", "zf", "af", "pf", "cf"))
+	flags.Expr, flags.Kind = "@efl", Data
+	out = append(out, flags)
+	segments := registers(regs, 4, "cs", "ss", "ds", "es", "fs", "gs")
+	debug := registers(regs, 16, "dr0", "dr1", "dr2", "dr3", "dr6", "dr7")
+	var xmm []Node
+	for i := range regs.XMM {
+		b := slices.Clone(regs.XMM[i][:])
+		slices.Reverse(b)
+		xmm = append(xmm, Node{Name: fmt.Sprintf("xmm%d", i), Text: "0x" + hex.EncodeToString(b), Kind: Data})
+	}
+	return append(out, Group("Segments", "", segments), Group("Debug", "", debug), Group("SSE", "", xmm))
+}
+
+func registers(regs *amd64.Context, digits int, names ...string) []Node {
+	var out []Node
+	for _, name := range names {
+		out = append(out, register(regs, name, digits))
+	}
+	return out
+}
+
+func register(regs *amd64.Context, name string, digits int) Node {
+	n := Node{Name: name, Kind: Data, Expr: "@" + name}
+	if i, ok := unwindNumber[name]; ok && regs.Unknown&(1<<i) != 0 {
+		n.Text, n.Unreadable = notSaved, true
+		return n
+	}
+	v, _, ok := regs.Get(name)
+	if !ok {
+		n.Text, n.Unreadable = notSaved, true
+		return n
+	}
+	n.Text = fmt.Sprintf("0x%0*x", digits, v)
+	if digits == 1 {
+		n.Text = fmt.Sprint(v)
+	}
+	if digits == 16 {
+		n.Target = v
+	}
+	return n
+}

@@ -1,0 +1,112 @@
+// Package session is what one client of the debugger sees: an open dump in an
+// engine of its own, with handles for threads, frames, values and sources, the
+// threads in groups by process, and a console.
+//
+// It knows nothing of the Debug Adapter Protocol; package adapter translates.
+// Handles are small numbers that are never used twice in a session's life, also
+// not after the dump was opened again. A Session is safe for concurrent use.
+package session
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"kdap/engine/rpc"
+)
+
+// Options say what to open and how.
+type Options struct {
+	DumpFile   string // "" with Engine: the dump that engine has open
+	SymbolPath string
+	ImagePath  string
+	CacheDir   string
+	Engine     string // host:port of a running engine; "" starts one
+
+	Processes []Selector        // nil for all
+	SourceMap map[string]string // folders that symbols name → folders here
+
+	// Program starts an engine: the path of kdap and its arguments.
+	Program []string
+
+	Progress func(text string, done, total uint64)
+	// Gone is told once when the engine has ended by itself.
+	Gone func(err error)
+}
+
+// A Session is an open dump.
+type Session struct {
+	opts    Options
+	engine  *engineConn
+	dump    rpc.OpenResult
+	console uint64 // the engine's console session
+
+	handles *Handles
+	sources *sourceMap
+
+	mu     sync.Mutex
+	groups []Group
+	crash  *Thread
+	errs   []string
+	stacks map[rpc.Thread]*Stack
+	owners map[uint64]rpc.Hex // code → the process it was shown for
+	focus  focus
+
+	// The console runs one line at a time, in the order they came.
+	consoleMu sync.Mutex
+}
+
+// Open starts an engine, or joins one, and opens the dump in it.
+func Open(ctx context.Context, o Options, h *Handles) (*Session, error) {
+	e, err := connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{
+		opts: o, engine: e, handles: h, sources: newSourceMap(o.SourceMap), stacks: map[rpc.Thread]*Stack{},
+	}
+	if err := s.open(ctx); err != nil {
+		e.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Session) open(ctx context.Context) error {
+	o := s.opts
+	progress := func(p rpc.Progress) {
+		if o.Progress != nil {
+			o.Progress(p.Text, p.Done, p.Total)
+		}
+	}
+	var err error
+	s.dump, err = s.engine.client.Open(ctx, rpc.OpenParams{
+		Path: o.DumpFile, SymbolPath: o.SymbolPath, ImagePath: o.ImagePath, CacheDir: o.CacheDir,
+	}, progress)
+	if err != nil {
+		return s.engine.explain(err)
+	}
+	if err := s.loadGroups(ctx); err != nil {
+		return s.engine.explain(err)
+	}
+	c, err := s.engine.client.NewSession(ctx)
+	if err != nil {
+		return s.engine.explain(err)
+	}
+	s.console = c.Session
+	s.setContext(c)
+	return nil
+}
+
+// Close ends the session and the engine it started.
+func (s *Session) Close() {
+	s.engine.close()
+	s.handles.drop(s)
+}
+
+// Dump describes what is open.
+func (s *Session) Dump() rpc.OpenResult { return s.dump }
+
+// ErrNoHandle is what a handle gives that the session never handed out, or that
+// was handed out before the dump was opened again.
+var ErrNoHandle = errors.New("it is not known, or was from before the dump was opened again")
