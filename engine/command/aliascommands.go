@@ -279,9 +279,6 @@ func (s *Session) fixedName(a *expr.Cursor) (done bool, err error) {
 		return false, nil
 	}
 	n := rest[0] - '0'
-	if len(rest) > 1 && isDigit(rest[1]) {
-		return false, nil // not a fixed name: $.u10
-	}
 	rest = strings.TrimLeft(rest[1:], " \t")
 	if !strings.HasPrefix(rest, "=") {
 		a.Pos = len(a.Text) - len(rest)
