@@ -87,19 +87,24 @@ func moduleName(file string) string {
 
 // A ModuleSet is the modules one address can belong to, in order of their bases.
 type ModuleSet struct {
-	mods []*Module
+	mods   []*Module
+	listed []*Module // as given
 	errs []error // what ended or thinned the lists it was made from
 }
 
 // NewModuleSet sorts the modules. Where two overlap Find takes the one with the higher base.
 func NewModuleSet(mods []*Module, errs ...error) *ModuleSet {
+	listed := slices.Clone(mods)
 	mods = slices.Clone(mods)
 	slices.SortStableFunc(mods, func(a, b *Module) int { return cmp.Compare(a.Base, b.Base) })
-	return &ModuleSet{mods: mods, errs: errs}
+	return &ModuleSet{mods: mods, listed: listed, errs: errs}
 }
 
 // All returns the modules in order of their bases.
 func (s *ModuleSet) All() []*Module { return s.mods }
+
+// Listed returns the modules in the order of the lists they come from.
+func (s *ModuleSet) Listed() []*Module { return s.listed }
 
 // Errs returns what went wrong while the modules were listed.
 func (s *ModuleSet) Errs() []error { return s.errs }
@@ -121,7 +126,7 @@ func (s *ModuleSet) Find(va uint64) *Module {
 
 // Join returns the modules of both sets.
 func (s *ModuleSet) Join(o *ModuleSet) *ModuleSet {
-	return NewModuleSet(append(slices.Clone(s.mods), o.mods...), append(slices.Clone(s.errs), o.errs...)...)
+	return NewModuleSet(append(slices.Clone(s.listed), o.listed...), append(slices.Clone(s.errs), o.errs...)...)
 }
 
 // KernelModules returns the loaded drivers and the kernel (nt!PsLoadedModuleList),
