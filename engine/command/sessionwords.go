@@ -2,8 +2,10 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"kdap/engine/dump"
 	"kdap/engine/expr"
 	"kdap/engine/format"
+	"kdap/engine/memory"
 	"kdap/engine/symbols"
 	"kdap/engine/windows"
 )
@@ -30,6 +33,7 @@ func sessionCommands() []*Command {
 		{Names: []string{".opendump"}, Args: "File", Short: "open another dump: the client does that", Run: runOpenDump},
 		{Names: []string{".enumtag"}, Short: "show the secondary data that drivers added to the dump", Run: runEnumTag},
 		{Names: []string{".dumpdebug"}, Short: "show what the dump file holds", Run: runDumpDebug},
+		{Names: []string{".exptr"}, Args: "Address", Short: "show an exception and use its context: from an EXCEPTION_POINTERS", Run: runExptr},
 		{Names: []string{"vercommand"}, Short: "show how kdap was started", Run: func(_ context.Context, s *Session, _ *Call) error {
 			s.printf("command line: '%s'\n", s.opts.CommandLine)
 			return nil
@@ -225,9 +229,13 @@ func runOpenDump(_ context.Context, s *Session, c *Call) error {
 	if c.Args.Done() {
 		return expr.Caret("Non-empty string required", c.Args.Pos)
 	}
-	skipToSemicolon(c.Args)
-	s.notef("A session has one dump: open the other one in a session of its own.")
-	return ErrFailed
+	name := strings.TrimRight(upToSemicolon(c.Args), " \t")
+	if s.opts.ScriptFiles {
+		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+			return Failf("\nLoading Dump File [%s]\nCould not open dump file [%s], Win32 error 0n2\n    \"File not found.\"", name, name)
+		}
+	}
+	return Failf("A session has one dump: open the other one in a session of its own.")
 }
 
 // Banner writes what a console begins with: the dump, its system, what was loaded.
@@ -275,3 +283,19 @@ const (
 )
 
 func pathText(p symbols.Path) string { return visible(p.String()) }
+
+// runExptr reads an EXCEPTION_POINTERS, two pointers, and does what .exr and
+// .cxr do with them.
+func runExptr(ctx context.Context, s *Session, c *Call) error {
+	addr, err := s.address(c.Args)
+	if err != nil {
+		return err
+	}
+	var pointers [2]uint64
+	for i := range pointers {
+		if pointers[i], err = memory.ReadUint(s.space(), addr+8*uint64(i), 8); err != nil {
+			return expr.Caret("Memory access error", c.Args.Pos)
+		}
+	}
+	return s.runText(ctx, fmt.Sprintf(".exr 0x%x;.cxr 0x%x", pointers[0], pointers[1]), 0)
+}

@@ -84,7 +84,7 @@ func (s *Session) optionalNumber(c *Call) (v uint64, given bool, err error) {
 	return v, err == nil, err
 }
 
-func onOff(on bool, yes, no string) string {
+func either(on bool, yes, no string) string {
 	if on {
 		return yes
 	}
@@ -103,7 +103,7 @@ func toggle(text string, field func(*wordSettings) *bool) func(context.Context, 
 		if given {
 			*f = v != 0
 		}
-		s.printf(text, onOff(*f, "enabled", "disabled"))
+		s.printf(text, either(*f, "enabled", "disabled"))
 		return nil
 	}
 }
@@ -117,7 +117,7 @@ func (s *Session) show(c *Call, field *bool, yes, no string) error {
 	if given {
 		*field = v != 0
 	}
-	s.printf("%s\n", onOff(*field, yes, no))
+	s.printf("%s\n", either(*field, yes, no))
 	return nil
 }
 
@@ -157,7 +157,7 @@ func runNetsyms(_ context.Context, s *Session, c *Call) error {
 		return err
 	}
 	if given {
-		s.words.netsyms = onOff(v != 0, "yes", "no")
+		s.words.netsyms = either(v != 0, "yes", "no")
 	}
 	if s.words.netsyms == "" {
 		s.words.netsyms = "don't care"
@@ -279,7 +279,7 @@ func runSrcnoisy(_ context.Context, s *Session, c *Call) error {
 	if given {
 		s.words.noisy = v
 	}
-	on := func(bit uint64) string { return onOff(s.words.noisy&bit != 0, "on", "off") }
+	on := func(bit uint64) string { return either(s.words.noisy&bit != 0, "on", "off") }
 	s.printf("Noisy source output: %s\nNoisy source server output: %s\n", on(1), on(2))
 	s.printf("Filter out everything but source server output: on\n")
 	return nil
@@ -337,7 +337,7 @@ func runQuiet(_ context.Context, s *Session, c *Call) error {
 	default:
 		s.words.quiet = !s.words.quiet
 	}
-	s.printf("Quiet mode is %s\n", onOff(s.words.quiet, "ON", "OFF"))
+	s.printf("Quiet mode is %s\n", either(s.words.quiet, "ON", "OFF"))
 	return nil
 }
 
@@ -347,9 +347,10 @@ func runSuffix(_ context.Context, s *Session, c *Call) error {
 		s.printf("%s\n", names[s.words.suffix])
 		return nil
 	}
+	start := c.Args.Pos
 	w := strings.ToLower(c.Word())
 	if w != "n" && w != "a" && w != "w" {
-		return expr.Caret("Syntax error", c.Args.Pos)
+		return expr.Caret("Syntax error", start)
 	}
 	s.words.suffix = w
 	return nil

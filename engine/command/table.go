@@ -20,6 +20,7 @@ func families() [][]*Command {
 		sessionCommands(),
 		settingCommands(),
 		helpCommands(),
+		objectLoopCommands(),
 		processCommands(),
 		contextCommands(),
 		stackCommands(),
