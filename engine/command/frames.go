@@ -91,15 +91,11 @@ func (s *Session) chooseWalked(ctx context.Context, regs *amd64.Context, n uint6
 	if n >= maxFrames {
 		return false
 	}
-	st := s.walk(ctx, regs, int(n)+1)
-	for _, f := range st.Frames {
-		s.loadFor(ctx, f)
+	row, ok := s.rowAt(ctx, s.walk(ctx, regs, int(n)+1).Frames, n)
+	if ok {
+		s.scope.frame = frameScope{number: int(n), walked: &row.frame, inlined: row.inlined}
 	}
-	if n >= uint64(len(st.Frames)) {
-		return false
-	}
-	s.scope.frame = frameScope{number: int(n), walked: &st.Frames[n]}
-	return true
+	return ok
 }
 
 // loadFor loads the symbols that walking a frame asks for: those of its own
@@ -171,7 +167,11 @@ func (s *Session) printCurrentFrame(ctx context.Context) {
 	if !ok {
 		return
 	}
-	s.printFrame(ctx, stackView{numbers: true}, s.space(), s.frameNumber(), f, false, 0)
+	row := s.rowOf(ctx, f, s.scope.frame.inlined)
+	if s.scope.frame.walked == nil {
+		row = s.rows(ctx, f)[0]
+	}
+	s.printStackRow(ctx, stackView{numbers: true}, s.space(), s.frameNumber(), row, false, 0)
 }
 
 // commitFrame makes the chosen frame's registers the register context.

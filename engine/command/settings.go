@@ -11,7 +11,6 @@ import (
 // wordSettings are the small settings of a session: WinDbg remembers and shows
 // them; few have an effect in a dump.
 type wordSettings struct {
-	dml             bool // .prefer_dml
 	timestamps      bool // .echotimestamps
 	processorNumber bool // .echocpunum
 	quiet           bool // sq
@@ -122,7 +121,7 @@ func (s *Session) show(c *Call, field *bool, yes, no string) error {
 }
 
 func runPreferDML(_ context.Context, s *Session, c *Call) error {
-	return s.show(c, &s.words.dml, "DML versions of commands on by default", "DML versions of commands off by default")
+	return s.show(c, &s.settings.dml, "DML versions of commands on by default", "DML versions of commands off by default")
 }
 
 func runAllowExec(_ context.Context, s *Session, c *Call) error {

@@ -21,6 +21,7 @@ func (s *Session) printStack(ctx context.Context, v stackView, regs *amd64.Conte
 	st := s.walk(ctx, regs, min(count, maxFrames))
 	space := s.space()
 	var previous uint64
+	number := 0
 	for i, f := range st.Frames {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -30,7 +31,13 @@ func (s *Session) printStack(ctx context.Context, v stackView, regs *amd64.Conte
 		if m := s.moduleSet(ctx).Find(f.Return); m != nil {
 			s.symbolsOf(ctx, m)
 		}
-		s.printFrame(ctx, v, space, s.scope.base+i, f, i > 0, previous)
+		for _, row := range s.rows(ctx, f) {
+			if number >= count {
+				return ctx.Err()
+			}
+			s.printStackRow(ctx, v, space, s.scope.base+number, row, i > 0, previous)
+			number++
+		}
 		previous = f.SP
 	}
 	if st.Ended != nil {
@@ -62,55 +69,75 @@ func (v stackView) header() string {
 // stackColumns are the columns of a plain k.
 const stackColumns = "Child-SP          RetAddr               Call Site\n"
 
-// printFrame prints one row. behind tells that a frame with stack pointer
+// printStackRow prints one row. behind tells that a frame with stack pointer
 // previous came before it.
-func (s *Session) printFrame(ctx context.Context, v stackView, space memory.Space, n int, f windows.Frame, behind bool, previous uint64) {
+func (s *Session) printStackRow(ctx context.Context, v stackView, space memory.Space, n int, row stackRow, behind bool, previous uint64) {
+	f := row.frame
 	var b strings.Builder
 	if v.numbers {
 		b.WriteString(frameNumber(n) + " ")
 	}
 	if v.memory {
 		size := ""
-		if behind && f.SP >= previous {
+		if behind && row.inline == nil && f.SP >= previous {
 			size = fmt.Sprintf("%x", uint32(f.SP-previous))
 		}
 		fmt.Fprintf(&b, "%9s ", size)
 	}
+	sp, ret := format.Addr(f.SP), format.Addr(f.Return)
+	if row.inline != nil {
+		sp, ret = inlineSP, inlineNumber
+	}
 	switch v.letter {
 	case 'c':
-		s.printf("%s%s\n", b.String(), s.callName(ctx, f))
+		s.printf("%s%s\n", b.String(), s.callName(ctx, row))
 		return
 	case 'b':
 	default:
-		b.WriteString(format.Addr(f.SP) + " ")
+		b.WriteString(sp + " ")
 	}
-	b.WriteString(format.Addr(f.Return) + "     ")
+	b.WriteString(ret + "     ")
 	if v.letter == 'b' || v.letter == 'v' {
-		b.WriteString(": ")
-		for i := range uint64(4) {
-			arg, err := memory.ReadUint(space, f.CallerSP+8*i, 8)
-			if err != nil || f.CallerSP == 0 {
-				arg = 0
-			}
-			b.WriteString(format.Addr(arg) + " ")
-		}
-		b.WriteString(": ")
+		b.WriteString(": " + arguments(space, row) + ": ")
 	}
-	b.WriteString(s.callSite(ctx, v, f))
-	if v.letter == 'v' && f.Kind == windows.TrapFrame {
+	b.WriteString(s.callSite(ctx, v, row))
+	if v.letter == 'v' && f.Kind == windows.TrapFrame && row.inline == nil {
 		b.WriteString(" (TrapFrame @ " + format.Addr(f.Trap) + ")")
 	}
-	if !v.noLines {
-		if p, ok := s.place(ctx, f.IP); ok {
-			b.WriteString(s.sourceSuffix(p))
+	if p, ok := s.place(ctx, f.IP); ok && !v.noLines {
+		if row.inline != nil {
+			p.File, p.Line = row.inline.File, row.inline.Line
 		}
+		b.WriteString(s.sourceSuffix(p))
 	}
 	s.printf("%s\n", b.String())
 }
 
+// arguments are the four values that a called function may keep its arguments
+// in: the home area of its caller's frame.
+func arguments(space memory.Space, row stackRow) string {
+	if row.inline != nil {
+		return strings.Repeat(inlineNumber+" ", 4)
+	}
+	var b strings.Builder
+	at := row.frame.CallerSP
+	for i := range uint64(4) {
+		arg, err := memory.ReadUint(space, at+8*i, 8)
+		if err != nil || at == 0 {
+			arg = 0
+		}
+		b.WriteString(format.Addr(arg) + " ")
+	}
+	return b.String()
+}
+
 // callSite names the code of a frame, with its parameters where the view asks
 // for them.
-func (s *Session) callSite(ctx context.Context, v stackView, f windows.Frame) string {
+func (s *Session) callSite(ctx context.Context, v stackView, row stackRow) string {
+	f := row.frame
+	if row.inline != nil {
+		return plusOffset(s.callName(ctx, row), row.inline.Offset)
+	}
 	name := s.symbolText(ctx, f.IP)
 	if name == "" {
 		return bareAddress(f.IP)
@@ -126,7 +153,7 @@ func (s *Session) callSite(ctx context.Context, v stackView, f windows.Frame) st
 	if v.letter == 'P' && len(params) > 0 {
 		before, between = "\n\t\t\t", ", \n\t\t\t"
 	}
-	site := s.callName(ctx, f)
+	site := s.callName(ctx, row)
 	return site + "(" + before + strings.Join(params, between) + ")" + strings.TrimPrefix(name, site)
 }
 
@@ -139,8 +166,12 @@ func bareAddress(va uint64) string {
 }
 
 // callName names the code of a frame without an offset.
-func (s *Session) callName(ctx context.Context, f windows.Frame) string {
+func (s *Session) callName(ctx context.Context, row stackRow) string {
+	f := row.frame
 	if p, ok := s.place(ctx, f.IP); ok {
+		if row.inline != nil {
+			return inlineName(p.Module, row.inline)
+		}
 		if p.Outside {
 			return placeText(p, f.IP)
 		}
