@@ -213,7 +213,7 @@ func runFor(ctx context.Context, s *Session, c *Call) error {
 	body, err := block(a)
 	if err != nil {
 		if a.Done() {
-			err = expr.Caret("Syntax error", condition+1)
+			err = expr.Caret("Syntax error", condition)
 		}
 		return err
 	}

@@ -274,6 +274,9 @@ func extensionEnd(text string, pos int) int {
 // unknown is the error for a word that is no command.
 func (s *Session) unknown(cur *expr.Cursor, name string) error {
 	if name == "" {
+		if word, _ := firstWord(cur.Rest()); strings.Trim(word, letters) == "" {
+			s.suggest(word)
+		}
 		return expr.Caret("Syntax error", cur.Pos+1)
 	}
 	s.suggest(name)

@@ -82,7 +82,7 @@ func recordBlocks(t testing.TB, name string) []recordBlock {
 	for part := range strings.SplitSeq("\n"+string(text), "\n<<< ") {
 		command, output, ok := strings.Cut(part, "\n")
 		end := strings.LastIndex(output, ">>>")
-		if ok && end >= 0 && !strings.HasPrefix(part, "#") {
+		if ok && end >= 0 && !strings.HasPrefix(part, "\n#") {
 			blocks = append(blocks, recordBlock{command, output[:end]})
 		}
 	}

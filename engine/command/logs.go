@@ -65,7 +65,7 @@ const defaultLog = "dbgeng.log"
 
 func (s *Session) openLog(c *Call, appending bool) error {
 	a := c.Args
-	given := s.letterOptions(a, "tud")
+	given := s.logOptions(c)
 	name := defaultLog
 	if given['d'] {
 		name = filepath.Base(strings.ReplaceAll(s.opts.DumpPath, `\`, "/")) + ".log"
@@ -98,6 +98,23 @@ func (s *Session) openLog(c *Call, appending bool) error {
 	s.log = logFile{name: name, file: f}
 	s.printf("Opened log file '%s'\n", name)
 	return nil
+}
+
+// logOptions reads the switches. Only a whole word is one: a file's name may
+// begin with a slash too.
+func (s *Session) logOptions(c *Call) map[byte]bool {
+	given := map[byte]bool{}
+	for {
+		w := c.Peek()
+		if len(w) != 2 || w[0] != '/' && w[0] != '-' {
+			return given
+		}
+		c.Word()
+		if strings.IndexByte("tud", w[1]) < 0 {
+			s.printf("Unknown option '%c'\n", w[1])
+		}
+		given[w[1]] = true
+	}
 }
 
 func logTime(t time.Time) string {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -126,6 +127,9 @@ func (r refused) run(ctx context.Context, s *Session, c *Call) error {
 	err := r.windbg(ctx, s, c)
 	if err == errSentence {
 		return &refusal{text}
+	}
+	if errors.As(err, new(*refusal)) {
+		return err
 	}
 	s.notef("%s", text)
 	return err

@@ -61,7 +61,7 @@ func (s *Session) runScript(ctx context.Context, c *Call, form scriptForm) error
 		a.SkipBlanks()
 		switch {
 		case a.Done():
-			return expr.Caret("Non-empty string required", a.Pos)
+			return expr.Caret("Non-empty string required", a.Pos-1)
 		case a.Text[a.Pos] == '"':
 			var err error
 			if name, err = quoted(a); err != nil {

@@ -65,8 +65,8 @@ func systemName(build uint32) string {
 	return "Windows 2000"
 }
 
-// machineName returns the words for a processor.
-func machineName(machine uint32) string {
+// machineWords returns the words for a processor.
+func machineWords(machine uint32) string {
 	switch machine {
 	case 0xaa64:
 		return "ARM 64-bit (AArch64)"
@@ -102,7 +102,7 @@ func (s *Session) printTarget() {
 	if h.MajorVersion == checkedBuild {
 		kind = "Checked"
 	}
-	s.printf(" %s %s %s\n", processors, kind, machineName(h.MachineImageType))
+	s.printf(" %s %s %s\n", processors, kind, machineWords(h.MachineImageType))
 	s.printProduct(h)
 	if lab, err := s.sys.BuildLab(); err == nil && lab != "" {
 		s.printf("Edition build lab: %s\n", visible(lab))
