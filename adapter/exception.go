@@ -41,7 +41,7 @@ func explain(b rpc.BugCheck) string {
 	}
 	for i, p := range b.Parameters {
 		fmt.Fprintf(&t, "\nParameter %d: %016x", i+1, uint64(p))
-		if i < len(b.Meaning) && b.Meaning[i] != "" {
+		if i < len(b.Meaning) && b.Meaning[i] != "" && b.Meaning[i] != "0" {
 			fmt.Fprintf(&t, "  %s", b.Meaning[i])
 		}
 	}

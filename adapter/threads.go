@@ -45,8 +45,12 @@ func onStackTrace(a *Adapter, c *call, args dap.StackTraceArguments) (any, error
 
 func (a *Adapter) stackFrame(f session.Frame) dap.StackFrame {
 	out := dap.StackFrame{Id: f.ID, Name: session.Visible(f.Name)}
-	if f.Kind == session.NoFrame {
+	switch f.Kind {
+	case session.Note:
 		out.PresentationHint = "label"
+		return out
+	case session.NoStack:
+		out.Source, out.Line, out.Column = source(f.Source), a.line(f.Line), a.column(1)
 		return out
 	}
 	out.InstructionPointerReference = fmt.Sprintf("%#x", f.IP)

@@ -34,10 +34,12 @@ type valueKey struct {
 	ref     uint64
 }
 
-// A textKey is the text of a function with the line of an address marked.
+// A textKey is the text of a function with the line of an address marked, or a
+// text of our own.
 type textKey struct {
 	session     *Session
 	process, ip rpc.Hex
+	note        string
 }
 
 // NewHandles returns an empty set of handles.

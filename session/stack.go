@@ -71,18 +71,26 @@ func (s *Session) newStack(name rpc.Thread, r rpc.StackResult) *Stack {
 		s.remember(out.IP, r.Process)
 		st.Frames = append(st.Frames, out)
 	}
-	if len(st.Frames) == 0 {
-		// A thread that has no stack to show has at least its structures, and
-		// clients select frames, not threads.
-		st.Frames = append(st.Frames, Frame{
-			ID: s.handles.frame(frameKey{s, name, 0}), Name: "no stack: " + r.Ended, Kind: NoFrame,
-		})
+	if r.Ended == "" && len(st.Frames) > 0 {
+		return st
 	}
+	// Where a walk ends early a last line says why. A thread without any frame
+	// gets one that can be selected, for its structures are there to be seen.
+	end := Frame{ID: s.handles.frame(frameKey{s, name, len(st.Frames)}), Kind: Note, Name: "the stack ends early: " + r.Ended}
+	if len(st.Frames) == 0 {
+		end.Kind, end.Name, end.Line = NoStack, "no stack: "+r.Ended, 1
+		end.Source = Source{Name: "no stack", Ref: s.handles.text(textKey{session: s, note: end.Name + "\n"})}
+	}
+	st.Frames = append(st.Frames, end)
 	return st
 }
 
-// NoFrame is the kind of the frame that says why there are none.
-const NoFrame = "none"
+// Kinds of frames that are none: the line that says why a stack ends early, and
+// the one that stands for a stack that cannot be had.
+const (
+	Note    = "note"
+	NoStack = "none"
+)
 
 func frameName(f rpc.Frame) string {
 	switch {
@@ -117,7 +125,7 @@ func (s *Session) frameSource(f rpc.Frame, process rpc.Hex) (Source, int) {
 	if f.IP >= kernelStart {
 		process = 0 // one text for all processes
 	}
-	return Source{Name: name, Ref: s.handles.text(textKey{s, process, f.IP}), Origin: f.Source}, max(f.TextLine, 1)
+	return Source{Name: name, Ref: s.handles.text(textKey{session: s, process: process, ip: f.IP}), Origin: f.Source}, max(f.TextLine, 1)
 }
 
 // kernelStart is the first address of the half that all processes share.
@@ -128,6 +136,9 @@ func (s *Session) Text(ctx context.Context, ref int) (string, error) {
 	k, ok := s.handles.textOf(s, ref)
 	if !ok {
 		return "", fmt.Errorf("source %d: %w", ref, ErrNoHandle)
+	}
+	if k.note != "" {
+		return k.note, nil
 	}
 	r, err := s.engine.client.Source(ctx, rpc.PlaceParams{Process: k.process, Address: k.ip})
 	return r.Text, s.engine.explain(err)

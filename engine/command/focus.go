@@ -23,20 +23,25 @@ func (s *Session) Focus() Focus {
 
 // SetFocus makes a thread current, with its owner's memory and user modules
 // and the registers at frames[0], and chooses frame n of its walked stack, as
-// .process /p /r, .thread and .frame would. A thread without frames leaves the
-// session without registers, for the reason why.
+// .process /p /r, .thread and .frame would; a thread that runs becomes current
+// with its processor, as by ~Ns. A thread without frames leaves the session
+// without registers, for the reason why.
 func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thread, frames []windows.Frame, n int, why error) {
-	s.scope.thread = t
 	if p.Addr() != s.scope.process.Addr() || s.modules.user == nil {
 		s.modules.loadUser(ctx, p)
 	}
-	s.setProcess(p)
-	if len(frames) == 0 {
-		s.scope.regs, s.scope.regsErr, s.scope.set = nil, why, true
-		s.scope.base, s.scope.frame = 0, frameScope{}
-		return
+	cpu, running := t.RunsOn(ctx)
+	switch {
+	case running:
+		s.switchProcessor(cpu)
+	case len(frames) > 0:
+		s.setRegisters(frames[0].Context())
+	default:
+		s.setRegisters(nil)
+		s.scope.regsErr = why
 	}
-	s.setRegisters(frames[0].Context())
+	s.scope.thread = t
+	s.setProcess(p)
 	if n > 0 && n < len(frames) {
 		s.scope.frame = frameScope{number: n, walked: &frames[n]}
 	}

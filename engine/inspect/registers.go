@@ -20,6 +20,10 @@ var unwindNumber = map[string]int{
 	"r12": amd64.R12, "r13": amd64.R13, "r14": amd64.R14, "r15": amd64.R15,
 }
 
+// lowest is the first address that a program can have memory at: smaller
+// numbers in registers lead nowhere.
+const lowest = 0x10000
+
 // notSaved is shown for registers that a caller's frame does not have.
 const notSaved = "<not saved: its value in this frame is not known>"
 
@@ -68,7 +72,7 @@ func register(regs *amd64.Context, name string, digits int) Node {
 	if digits == 1 {
 		n.Text = fmt.Sprint(v)
 	}
-	if digits == 16 {
+	if digits == 16 && v >= lowest {
 		n.Target = v
 	}
 	return n

@@ -117,18 +117,22 @@ func (t *target) frame(ctx context.Context, name Thread, n int) (frame, error) {
 	return frame{at, w, n, space{w.space, w.modules, w.process}}, nil
 }
 
+// locals returns the variables of the frame's function. It fails with
+// windows.ErrNoPrivateSymbols or ErrNoModuleSymbols where there are none.
 func (f frame) locals(ctx context.Context, v *inspect.Viewer) ([]inspect.Node, error) {
 	if len(f.walked.stack.Frames) == 0 {
-		return nil, inspect.ErrNoLocals
+		return nil, windows.ErrNoModuleSymbols
 	}
 	fr := &f.walked.stack.Frames[f.number]
 	if fr.Module == nil {
-		return nil, inspect.ErrNoLocals
+		return nil, windows.ErrNoModuleSymbols
 	}
-	call := f.number > 0 && f.walked.stack.Frames[f.number-1].Kind != windows.TrapFrame
-	return v.Locals(ctx, fr.Module.Symbols(ctx), inspect.Frame{
-		Base: fr.Module.Base, IP: fr.IP, Call: call, Regs: fr.Context(), Space: f.walked.space,
-	})
+	regs := fr.Context()
+	locals, err := fr.Module.Locals(ctx, fr.Module.Symbols(ctx), fr.IP, 0, regs)
+	if err != nil {
+		return nil, err
+	}
+	return v.Locals(ctx, locals, regs, f.walked.space), nil
 }
 
 func (f frame) registers() ([]inspect.Node, error) {
