@@ -47,6 +47,7 @@ type Session struct {
 	symbols  symbolSource
 	pseudo   pseudoRegisters
 	display  display
+	lastType string // that dt . repeats
 	code     codeState
 }
 

@@ -19,6 +19,8 @@ type wordSettings struct {
 	noMapping       bool // .allow_image_mapping 0
 	suppressMissing bool // .ignore_missing_pages
 	noUnicode       bool // .typeopt -u
+	longStatus      bool // .enable_long_status
+	forceRadix      bool // .force_radix_output
 	netsyms         string
 	prompt          string // .pcmd
 	filter          string // .ofilter
@@ -46,8 +48,8 @@ func settingCommands() []*Command {
 		word(".ignore_missing_pages", "[0|1]", "whether missing pages are told", runMissingPages),
 		word(".netsyms", "[0|1]", "symbols from the network", runNetsyms),
 		word(".enable_unicode", "0|1", "show short integers as text", requiredNumber),
-		word(".enable_long_status", "0|1", "long integers in the default base", requiredNumber),
-		word(".force_radix_output", "0|1", "integers in the default base", requiredNumber),
+		word(".enable_long_status", "0|1", "long integers in the default base", numberSwitch(func(w *wordSettings) *bool { return &w.longStatus })),
+		word(".force_radix_output", "0|1", "integers in the default base", numberSwitch(func(w *wordSettings) *bool { return &w.forceRadix })),
 		word(".echotime", "", "show the time on this computer", runEchoTime),
 		word(".pcmd", "[-s \"Commands\" | -c]", "a command run at each prompt", runPcmd),
 		word(".ofilter", "[/!] [Pattern]", "which debug prints are shown", runOfilter),

@@ -31,6 +31,7 @@ func families() [][]*Command {
 		eventCommands(),
 		machineCommands(),
 		displayCommands(),
+		typeCommands(),
 		codeCommands(),
 		sourceCommands(),
 		localCommands(),
