@@ -139,20 +139,19 @@ async function visit() {
   });
 
   await check("variables are shown in scopes", async () => {
+    // The first scope opens by itself and may be longer than the view.
     const scopes = await until("scopes", patience, async () => {
-      const found = (await wb.rows(variables)).filter((r) => r.level === 1);
+      const found = (await wb.all(variables)).filter((r) => r.level === 1);
       return found.length >= 2 && found;
     });
     const inside = await until("variables in a scope", patience, async () => {
-      const inner = (await wb.rows(variables)).filter((r) => r.level === 2);
+      const inner = (await wb.all(variables)).filter((r) => r.level === 2);
       if (inner.length > 0) {
         return inner;
       }
-      await wb.at(variables, scopes[0]).click({ timeout: 3000 }).catch(() => {}); // opens it
-      return until("them", 3000, async () => (await wb.rows(variables)).some((r) => r.level === 2)).then(
-        () => undefined, // the next look returns them
-        () => undefined,
-      );
+      const first = await wb.find(variables, "the first scope", (r) => r.level === 1);
+      await wb.at(variables, first).click({ timeout: 3000 }).catch(() => {}); // opens it; the next look finds them
+      return undefined;
     });
     return `${scopes.map((r) => r.text).join(", ")}; first ${inside[0].text}`;
   });
