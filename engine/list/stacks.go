@@ -68,9 +68,30 @@ func NewStack(ctx context.Context, t OwnedThread, limit int) Stack {
 		v.Ended = err.Error()
 	}
 	for _, f := range st.Frames {
-		v.Frames = append(v.Frames, NewFrame(ctx, f))
+		v.Frames = append(v.Frames, NewFrames(ctx, f, len(v.Frames))...)
 	}
 	return v
+}
+
+// inlineFrame is the kind of a function that was inlined into a frame's own.
+const inlineFrame = "inline"
+
+// NewFrames gives a walked frame its names: the functions inlined at its
+// address, the innermost first, then its own. They are numbered from index on.
+func NewFrames(ctx context.Context, f windows.Frame, index int) []Frame {
+	var all []Frame
+	own := NewFrame(ctx, f)
+	if f.Module != nil {
+		for in := range f.Module.Inlined(f.Module.Symbols(ctx), f.IP) {
+			v, off := own, Hex(in.Offset)
+			v.Index, v.Kind = index+len(all), inlineFrame
+			v.Symbol, v.Offset = in.Name, &off
+			v.Source, v.Line, v.Unwind = in.File, in.Line, ""
+			all = append(all, v)
+		}
+	}
+	own.Index = index + len(all)
+	return append(all, own)
 }
 
 // NewFrame gives a walked frame its names.

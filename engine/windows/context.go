@@ -11,6 +11,26 @@ import (
 // DispatcherThread is the type byte of a thread's dispatcher header.
 const DispatcherThread = dispatcherThread
 
+// A MachineError says that the dump is of a machine whose registers are not
+// decoded.
+type MachineError struct{ Machine uint32 } // IMAGE_FILE_MACHINE
+
+func (e *MachineError) Error() string {
+	return fmt.Sprintf("registers of machine type %#x are not decoded", e.Machine)
+}
+
+// Machine types of images that a 64-bit kernel's registers are decoded for
+// (PE/COFF specification, "Machine Types").
+const imageMachineAMD64 = 0x8664
+
+// checkMachine fails for dumps of other machines than x64.
+func (s *System) checkMachine() error {
+	if m := s.dump.Header.MachineImageType; m != imageMachineAMD64 {
+		return &MachineError{m}
+	}
+	return nil
+}
+
 // HasPageDirectories reports whether the object has the address of page tables
 // where a process has it, and they map the kernel: what debuggers take for a
 // process.

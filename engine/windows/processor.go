@@ -137,6 +137,9 @@ func (c Processor) Context() (*amd64.Context, error) {
 }
 
 func (s *System) contextAt(addr uint64) (*amd64.Context, error) {
+	if err := s.checkMachine(); err != nil {
+		return nil, err
+	}
 	b, err := memory.ReadBytes(s.Kernel(), addr, amd64.ContextSize)
 	if err != nil {
 		return nil, err

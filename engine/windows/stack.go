@@ -229,6 +229,9 @@ func (t Thread) Stack(ctx context.Context, limit int) (Stack, error) {
 // CrashRegisters returns the registers of processor n at the crash; for the
 // crashing processor the header's record when no PRCB can be read.
 func (s *System) CrashRegisters(n int) (*amd64.Context, error) {
+	if err := s.checkMachine(); err != nil {
+		return nil, err
+	}
 	c, err := s.Processor(n)
 	if err == nil {
 		var regs *amd64.Context
