@@ -28,6 +28,7 @@ func (s *Session) instructionWidth() int {
 // printInstruction prints the place and the current instruction with what its
 // operands lead to.
 func (s *Session) printInstruction(ctx context.Context, regs *amd64.Context) {
+	s.printPromptSource(ctx, regs.RIP)
 	if name := s.symbolText(ctx, regs.RIP); name != "" {
 		s.printf("%s:\n", name)
 	}

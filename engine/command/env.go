@@ -171,11 +171,8 @@ func (s *Session) registers() (*amd64.Context, error) {
 	return s.scope.regs, nil
 }
 
-func (e env) SourceLine(string, string, int) (uint64, error) {
-	if !e.s.settings.lines {
-		e.Print(strings.Repeat("WARNING: Line information loading disabled\n", 3))
-	}
-	return 0, expr.ErrNotFound
+func (e env) SourceLine(module, file string, line int) (uint64, error) {
+	return e.s.sourceLineAddress(e.ctx, module, file, line)
 }
 
 func (e env) FunctionType(addr uint64) (*types.Type, bool) {

@@ -49,6 +49,7 @@ type Session struct {
 	display  display
 	lastType string // that dt . repeats
 	code     codeState
+	source   sourceState
 }
 
 // settings are the switches that commands set.
@@ -76,7 +77,7 @@ const defaultFrames = 256
 
 // NewSession starts a session on an open dump.
 func NewSession(t *engine.Target, o Options) *Session {
-	s := &Session{target: t, sys: t.System, opts: o, out: io.Discard, note: func(string) {}}
+	s := &Session{target: t, sys: t.System, opts: o, out: io.Discard, note: func(string) {}, source: newSourceState()}
 	s.settings = settings{radix: 16, symopt: symoptEngine, kframes: defaultFrames, regMask: maskDefault}
 	if !o.Record {
 		s.settings.symopt |= symoptLines

@@ -24,7 +24,6 @@ type wordSettings struct {
 	netsyms         string
 	prompt          string // .pcmd
 	filter          string // .ofilter
-	source          uint   // l+, l-: bits 1 t, 4 s, 8 o
 	noisy           uint64 // .srcnoisy
 	suffix          string // ss
 }
@@ -57,8 +56,6 @@ func settingCommands() []*Command {
 		word(".typeopt", "[+u|-u]", "options for showing types", runTypeopt),
 		word(".locale", "[Locale]", "the locale of outputs", runLocale),
 		word(".srcnoisy", "[n]", "messages on the search for source files", runSrcnoisy),
-		word("l+", "[t|s|o|*]", "set source options", func(_ context.Context, s *Session, c *Call) error { return s.sourceOptions(c, true) }),
-		word("l-", "[t|s|o|*]", "clear source options", func(_ context.Context, s *Session, c *Call) error { return s.sourceOptions(c, false) }),
 		word("sq", "[e|d]", "quiet mode", runQuiet),
 		word("ss", "[n|a|w]", "the suffix symbols are tried with", runSuffix),
 		word("sx", "[e|d|n|i|r] [Event]", "what happens at events: nothing in a dump", runSx),
@@ -283,49 +280,6 @@ func runSrcnoisy(_ context.Context, s *Session, c *Call) error {
 	on := func(bit uint64) string { return either(s.words.noisy&bit != 0, "on", "off") }
 	s.printf("Noisy source output: %s\nNoisy source server output: %s\n", on(1), on(2))
 	s.printf("Filter out everything but source server output: on\n")
-	return nil
-}
-
-// sourceBits are the source options by their letters.
-var sourceBits = []struct {
-	letter byte
-	bit    uint
-	text   string
-}{
-	{'t', 1, "Step/trace by source line"},
-	{'l', 2, "Display source lines in location descriptions"},
-	{'s', 4, "List source code at prompt"},
-	{'o', 8, "Only show source code at prompt"},
-}
-
-func (s *Session) sourceOptions(c *Call, set bool) error {
-	rest := c.Args.Rest()
-	if rest != "" && rest[0] != ' ' && rest[0] != ';' {
-		bits := uint(0)
-		for _, b := range sourceBits {
-			if rest[0] == b.letter || rest[0] == '*' {
-				bits |= b.bit
-			}
-		}
-		if bits == 0 {
-			return expr.Caret("Syntax error", c.Args.Pos)
-		}
-		c.Args.Pos++
-		if set {
-			s.words.source |= bits
-		} else {
-			s.words.source &^= bits
-		}
-	}
-	s.printf("Source options are %x:\n", s.words.source)
-	for _, b := range sourceBits {
-		if s.words.source&b.bit != 0 {
-			s.printf("    %2x/%c - %s\n", b.bit, b.letter, b.text)
-		}
-	}
-	if s.words.source == 0 {
-		s.printf("    None\n")
-	}
 	return nil
 }
 
