@@ -57,7 +57,7 @@ func Open(ctx context.Context, path string, o Options) (*Target, error) {
 func (t *Target) Problems() []error {
 	var all []error
 	for _, w := range t.Dump.Warnings() {
-		all = append(all, errors.New(w.Text()))
+		all = append(all, errors.New(w.Msg))
 	}
 	return append(all, t.System.Problems()...)
 }
