@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kdap/engine"
 	"kdap/engine/command"
 )
 
@@ -44,9 +45,8 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			defer t.Close()
-			s := command.NewSession(t, command.Options{
-				Record: record, OutputDir: outputDir, ScriptFiles: true, DumpPath: dump,
-			})
+			s := newSession(t, dump, outputDir, record)
+			defer s.Close()
 			return runLines(c.Context(), s, src, record)
 		},
 	}
@@ -57,6 +57,14 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVar(&outputDir, "output-dir", "", "folder that log files may be written to")
 	c.Flags().BoolVar(&record, "record", false, "print each command's output between <<< COMMAND and >>>, from the bare engine's start state")
 	return c
+}
+
+// newSession starts a console that may read files, and write below outputDir.
+func newSession(t *engine.Target, dump, outputDir string, record bool) *command.Session {
+	return command.NewSession(t, command.Options{
+		Record: record, OutputDir: outputDir, ScriptFiles: true, DumpPath: dump,
+		Version: version, CommandLine: strings.Join(os.Args, " "),
+	})
 }
 
 // scriptLines returns the lines of -c, then those of the script.
@@ -85,10 +93,15 @@ func scriptLines(lines []string, script string) ([]string, error) {
 const maxScriptLine = 16 << 20
 
 func runLines(ctx context.Context, s *command.Session, lines []string, record bool) error {
-	out := bufio.NewWriter(os.Stdout)
+	out := newStream(os.Stdout)
 	defer out.Flush()
 	o := command.Output{Out: out, Note: func(text string) { fmt.Fprintln(os.Stderr, "kdap: note:", text) }}
 	failed := false
+	if record {
+		fmt.Fprint(out, "<<< open\n")
+		s.Banner(ctx, out)
+		fmt.Fprint(out, ">>>\n")
+	}
 	for _, line := range lines {
 		if record {
 			fmt.Fprintf(out, "<<< %s\n", line)
