@@ -15,7 +15,7 @@ import (
 )
 
 func moduleCommands() []*Command {
-	return []*Command{cmdLm()}
+	return []*Command{cmdLm(), cmdLd(), cmdReload(), cmdLmi(), cmdChksym(), cmdDh(), cmdImgscan()}
 }
 
 func cmdLm() *Command {

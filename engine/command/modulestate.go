@@ -50,7 +50,6 @@ func (s *Session) symbolsOf(ctx context.Context, m *windows.Module) *symbols.Tab
 // loadSymbols loads a module's symbols the way the session is set up: from the
 // target's tables, or from its own when its path or its options are others.
 func (s *Session) loadSymbols(ctx context.Context, m *windows.Module) *symbols.Table {
-	st := s.modules.state(m)
 	var t *symbols.Table
 	var report *symbols.Report
 	var err error
@@ -63,18 +62,27 @@ func (s *Session) loadSymbols(ctx context.Context, m *windows.Module) *symbols.T
 	if ctx.Err() != nil {
 		return &symbols.Table{} // not kept: the search was given up
 	}
-	st.loaded, st.table, st.report, st.err, st.failed = true, t, report, err, err != nil
-	st.noisy = s.symbols.noisy
-	s.examineImage(ctx, m, st)
-	if err != nil && !errors.Is(err, context.Canceled) {
-		s.notef("%s: %v", m.Name, err)
-	}
+	s.keepSymbols(m, t, report, err)
 	return t
 }
 
+// keepSymbols makes a table the module's, and tells of it.
+func (s *Session) keepSymbols(m *windows.Module, t *symbols.Table, report *symbols.Report, err error) {
+	st := s.modules.state(m)
+	st.loaded, st.table, st.report, st.err, st.failed = true, t, report, err, err != nil
+	st.noisy = s.symbols.noisy
+	s.examineImage(m, st)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.notef("%s: %v", m.Name, err)
+	}
+	if st.noisy {
+		s.tellLoad(m, st)
+	}
+}
+
 // examineImage finds out what the debugger warns of when it first loads a
-// module, and whether it needs the image file.
-func (s *Session) examineImage(ctx context.Context, m *windows.Module, st *moduleState) {
+// module.
+func (s *Session) examineImage(m *windows.Module, st *moduleState) {
 	st.tried = true
 	img, err := m.Image()
 	switch {
@@ -155,9 +163,10 @@ func (s *Session) useScope() {
 // that show load states call it.
 func (s *Session) settle(ctx context.Context) {
 	set := s.moduleSet(ctx)
-	if nt := s.sys.Nt(); nt != nil && set.Find(nt.Base) == nt {
+	if nt := s.sys.Nt(); nt != nil && !s.symbols.started && set.Find(nt.Base) == nt {
 		s.symbolsOf(ctx, nt)
 	}
+	s.symbols.started = true
 	scopes := s.modules.scopes
 	s.modules.scopes = nil
 	for _, u := range scopes {

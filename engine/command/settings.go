@@ -24,7 +24,6 @@ type wordSettings struct {
 	netsyms         string
 	prompt          string // .pcmd
 	filter          string // .ofilter
-	noisy           uint64 // .srcnoisy
 	suffix          string // ss
 }
 
@@ -55,7 +54,6 @@ func settingCommands() []*Command {
 		word(".sleep", "Milliseconds", "wait", runSleep),
 		word(".typeopt", "[+u|-u]", "options for showing types", runTypeopt),
 		word(".locale", "[Locale]", "the locale of outputs", runLocale),
-		word(".srcnoisy", "[n]", "messages on the search for source files", runSrcnoisy),
 		word("sq", "[e|d]", "quiet mode", runQuiet),
 		word("ss", "[n|a|w]", "the suffix symbols are tried with", runSuffix),
 		word("sx", "[e|d|n|i|r] [Event]", "what happens at events: nothing in a dump", runSx),
@@ -266,20 +264,6 @@ func runTypeopt(_ context.Context, s *Session, c *Call) error {
 func runLocale(_ context.Context, s *Session, c *Call) error {
 	c.Word()
 	s.printf("Locale: C\n")
-	return nil
-}
-
-func runSrcnoisy(_ context.Context, s *Session, c *Call) error {
-	v, given, err := s.optionalNumber(c)
-	if err != nil {
-		return err
-	}
-	if given {
-		s.words.noisy = v
-	}
-	on := func(bit uint64) string { return either(s.words.noisy&bit != 0, "on", "off") }
-	s.printf("Noisy source output: %s\nNoisy source server output: %s\n", on(1), on(2))
-	s.printf("Filter out everything but source server output: on\n")
 	return nil
 }
 

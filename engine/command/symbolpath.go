@@ -12,8 +12,12 @@ type symbolSource struct {
 	own    *symbols.Finder // nil: the target's
 	source *symbols.Path   // nil: that of the environment
 
-	noisy     bool // !sym noisy
-	noPrompts bool // !sym prompts off
+	store string // what .symfix named as the local store; "" for the default
+
+	noisy    bool // !sym noisy
+	srcNoisy int  // .srcnoisy
+	srcAll   bool // it filters nothing out
+	started  bool // the kernel's symbols were loaded at the start
 }
 
 // tableBits are the symbol options that change what a table answers.
@@ -63,4 +67,6 @@ func (s *Session) deferAll() {
 	for _, st := range s.modules.states {
 		st.loaded, st.table = false, nil
 	}
+	s.symbols.started = true // the kernel waits for its first use, too
+	s.modules.scope, s.modules.scopes = nil, nil
 }

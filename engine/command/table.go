@@ -37,6 +37,8 @@ func families() [][]*Command {
 		localCommands(),
 		moduleCommands(),
 		symbolCommands(),
+		pathCommands(),
+		symbolOptionCommands(),
 	}
 }
 

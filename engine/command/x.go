@@ -274,9 +274,12 @@ func (s *Session) xSymbol(m *windows.Module, sym symbols.Symbol, o xOptions) xRo
 	return r
 }
 
+// inlineSize is the size that the debugger shows for every inlined function.
+const inlineSize = 8
+
 func inlineRow(m *windows.Module, in symbols.InlineSite) xRow {
 	return xRow{
-		module: m, addr: m.Base + uint64(in.RVA), name: in.Name, class: "prv", kind: "inline", size: uint64(in.Size),
+		module: m, addr: m.Base + uint64(in.RVA), name: in.Name, class: "prv", kind: "inline", size: inlineSize,
 		typeName: "<function>",
 		tail:     fmt.Sprintf(" =  (inline caller) %s!%s+%x", m.Name, in.Caller, in.RVA-in.CallerRVA),
 	}
@@ -289,7 +292,7 @@ func (o xOptions) sort(rows []xRow) {
 	case 'a', 'A':
 		by = func(a, b xRow) int { return cmp.Compare(a.addr, b.addr) }
 	case 'n', 'N':
-		by = func(a, b xRow) int { return cmp.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) }
+		by = func(a, b xRow) int { return cmp.Compare(a.name, b.name) }
 	case 'z', 'Z':
 		by = func(a, b xRow) int { return cmp.Compare(a.size, b.size) }
 	default:

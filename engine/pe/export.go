@@ -13,6 +13,7 @@ import (
 type Export struct {
 	Name      string // "" when exported by ordinal only
 	Ordinal   uint32
+	Hint      uint32 // place in the table of names; 0 without a name
 	RVA       uint32
 	Forwarder string // "NTDLL.RtlAllocateHeap": the export lives elsewhere, RVA is that of this text
 }
@@ -24,6 +25,7 @@ type ExportTable struct {
 	Base              uint32 // ordinal of the first function
 	NumberOfFunctions uint32
 	NumberOfNames     uint32
+	FunctionsRVA      uint32 // of the table of addresses
 
 	// Exports are sorted by RVA, those at one RVA by name. A function with
 	// several names is several exports.
@@ -78,6 +80,7 @@ func (im *Image) readExports() (*ExportTable, error) {
 	t.NumberOfFunctions = d.u32()
 	t.NumberOfNames = d.u32()
 	functions, names, ordinals := d.u32(), d.u32(), d.u32()
+	t.FunctionsRVA = functions
 	if t.NumberOfFunctions > maxExports || t.NumberOfNames > maxExports {
 		d.fail("%d functions and %d names, at most %d are read", t.NumberOfFunctions, t.NumberOfNames, maxExports)
 	}
@@ -107,12 +110,12 @@ func (im *Image) readExports() (*ExportTable, error) {
 
 	named := make([]bool, len(addrs)/4)
 	t.Exports = make([]Export, 0, len(named))
-	add := func(i int, name string) {
+	add := func(i int, name string, hint int) {
 		rva := binary.LittleEndian.Uint32(addrs[i*4:])
 		if rva == 0 {
 			return // a gap between ordinals
 		}
-		e := Export{Name: name, Ordinal: t.Base + uint32(i), RVA: rva}
+		e := Export{Name: name, Ordinal: t.Base + uint32(i), Hint: uint32(hint), RVA: rva}
 		if rva-dir.RVA < dir.Size {
 			e.Forwarder, err = text.at(rva)
 			if err != nil || e.Forwarder == "" {
@@ -134,17 +137,27 @@ func (im *Image) readExports() (*ExportTable, error) {
 			continue
 		}
 		named[at] = true
-		add(at, name)
+		add(at, name, i)
 	}
 	for i, has := range named {
 		if !has {
-			add(i, "")
+			add(i, "", 0)
 		}
 	}
 	slices.SortStableFunc(t.Exports, func(a, b Export) int {
 		return cmp.Or(cmp.Compare(a.RVA, b.RVA), strings.Compare(a.Name, b.Name))
 	})
 	return t, firstErr
+}
+
+// ByOrdinal returns the exports in the order of their ordinals, those of one
+// ordinal in the order of the name table.
+func (t *ExportTable) ByOrdinal() []Export {
+	list := slices.Clone(t.Exports)
+	slices.SortStableFunc(list, func(a, b Export) int {
+		return cmp.Or(cmp.Compare(a.Ordinal, b.Ordinal), cmp.Compare(a.Hint, b.Hint))
+	})
+	return list
 }
 
 // textCache reads names, most of them from a range that is at hand.

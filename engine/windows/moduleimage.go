@@ -22,23 +22,31 @@ func (m *Module) DebuggerImage() (name, path string) {
 	if err != nil {
 		return m.ImageName, m.Path
 	}
+	name = ImageNameOfPDB(img)
+	if name == "" {
+		return m.ImageName, m.Path
+	}
+	return name, name
+}
+
+// ImageNameOfPDB returns the file name that an image's PDB and header suggest,
+// "" when the PDB is not known.
+func ImageNameOfPDB(img *pe.Image) string {
 	cv, err := img.CodeView()
 	if err != nil {
-		return m.ImageName, m.Path
+		return ""
 	}
 	base := baseName(cv.Name)
 	if i := strings.LastIndexByte(base, '.'); i > 0 {
 		base = base[:i]
 	}
-	if base == "" {
-		return m.ImageName, m.Path
+	switch {
+	case base == "":
+		return ""
+	case img.Characteristics&pe.CharDLL != 0:
+		return base + ".dll"
 	}
-	if img.Characteristics&pe.CharDLL != 0 {
-		base += ".dll"
-	} else {
-		base += ".exe"
-	}
-	return base, base
+	return base + ".exe"
 }
 
 func (m *Module) isRenamed() bool {

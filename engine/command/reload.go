@@ -1,0 +1,419 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"kdap/engine/expr"
+	"kdap/engine/format"
+	"kdap/engine/symbols"
+	"kdap/engine/wildcard"
+	"kdap/engine/windows"
+)
+
+const reloadUsage = `Usage: .reload [flags] [module [= Address [, Size] ]]
+  Flags:   /d  Use the debugger's module list
+               Default for live user-mode sessions
+           /f  Force immediate symbol load instead of deferred
+           /i  Load a symbol file even if it belongs to another build;
+               implies /f
+           /l  List the loaded drivers
+           /n  Leave out the user modules
+           /o  Accepted for compatibility
+           /s  Read the module list from the target
+               Default for crash dumps
+           /u  Unload the module, or all modules
+           /unl  Add a driver of the list of unloaded modules
+           /user  Reload the user modules only
+           /v  Show each module's address, size and stamps
+           /w  Take wildcards in the name as plain characters
+  The name is that of the image file, with its extension.
+  Address, size and time stamp declare a module that is in no list.
+  Without a name all modules are reloaded.
+  .reload /f nt loads the kernel's symbols at once.
+`
+
+func cmdReload() *Command {
+	return &Command{
+		Names: []string{".reload"}, Args: "[/dfilnosuvw] [/unl] [/user] [Module[=Address[,Size[,TimeStamp]]]]",
+		Short: "read the module list again, drop or declare modules, load symbols",
+		Run:   runReload,
+	}
+}
+
+// reloadOptions are the flags of .reload; name is the module's, decl says that
+// it is declared with the values behind.
+type reloadOptions struct {
+	given             map[byte]bool
+	unloaded, user    bool
+	name              string
+	decl              bool
+	base, size, stamp uint64
+}
+
+func runReload(ctx context.Context, s *Session, c *Call) error {
+	o, err := s.reloadOptions(c)
+	if err != nil {
+		return err
+	}
+	if o.given['i'] {
+		o.given['f'] = true
+	}
+	switch {
+	case o.unloaded:
+		return s.reloadUnloaded(ctx, o.name)
+	case o.given['u']:
+		return s.unloadModule(ctx, o.name)
+	case o.decl:
+		s.declareModule(ctx, o)
+	case o.name == "":
+		s.reloadAll(ctx, o)
+	default:
+		s.reloadNamed(ctx, o)
+	}
+	return ctx.Err()
+}
+
+func (s *Session) reloadOptions(c *Call) (reloadOptions, error) {
+	o := reloadOptions{given: map[byte]bool{}}
+	for !c.Args.Done() && strings.IndexByte("/-", c.Args.Text[c.Args.Pos]) >= 0 {
+		word := c.Word()[1:]
+		switch word {
+		case "unl":
+			o.unloaded = true
+			continue
+		case "user":
+			o.user = true
+			continue
+		}
+		for _, letter := range []byte(word) {
+			if letter != '?' && strings.IndexByte("dfilnosuvw", letter) < 0 {
+				s.printf("Reload: Unknown option '%c'\n", letter)
+				letter = '?'
+			}
+			if letter == '?' {
+				s.printf("%s", reloadUsage)
+				c.Args.Pos = len(c.Args.Text)
+				return o, ErrFailed
+			}
+			o.given[letter] = true
+		}
+	}
+	return o, s.reloadModule(c.Args, &o)
+}
+
+// reloadModule reads the module and the values that declare it.
+func (s *Session) reloadModule(c *expr.Cursor, o *reloadOptions) error {
+	if c.Done() {
+		return nil
+	}
+	if c.Accept(`@"`) {
+		end := strings.IndexByte(c.Rest(), '"')
+		if end < 0 {
+			end = len(c.Rest())
+		}
+		o.name = c.Rest()[:end]
+		c.Pos = min(c.Pos+end+1, len(c.Text))
+	} else if c.Text[c.Pos] == '"' {
+		// Quotes do not help: everything is reloaded, then the rest is too much.
+		if end := strings.IndexByte(c.Rest()[1:], '"'); end >= 0 {
+			c.Pos += 1 + end
+		}
+		return nil
+	} else {
+		end := strings.IndexAny(c.Rest(), " \t;=")
+		if end < 0 {
+			end = len(c.Rest())
+		}
+		o.name = c.Rest()[:end]
+		c.Pos += end
+	}
+	if !c.Accept("=") {
+		return nil
+	}
+	o.decl = true
+	for i, v := range []*uint64{&o.base, &o.size, &o.stamp} {
+		if i > 0 && !c.Accept(",") {
+			return nil
+		}
+		var err error
+		if *v, err = s.number(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reloadAll reads the lists again.
+func (s *Session) reloadAll(ctx context.Context, o reloadOptions) {
+	switch {
+	case o.given['d']:
+		s.printf("Reloading current modules\n")
+		all := s.moduleSet(ctx).All()
+		for _, m := range all {
+			delete(s.modules.states, m)
+		}
+		s.printDots(len(all))
+	case !o.user:
+		s.reloadKernel(ctx, o)
+	}
+	if !o.given['d'] && !o.given['n'] {
+		if o.given['l'] {
+			s.printf("\n")
+		}
+		s.reloadUserList(ctx)
+	}
+	if o.given['l'] {
+		s.lmUnloaded(lmOptions{given: map[byte]bool{}})
+	} else if !o.given['d'] && !o.user {
+		s.printf("Loading unloaded module list\n")
+		n := 0
+		for _, err := range s.sys.UnloadedDrivers() {
+			if err == nil {
+				n++
+			}
+		}
+		s.printf("%s\n", strings.Repeat(".", n))
+	}
+	if o.given['f'] {
+		for _, m := range s.moduleSet(ctx).Listed() {
+			if ctx.Err() != nil {
+				return
+			}
+			if !o.user || m.User {
+				s.forceLoad(ctx, m, o)
+			}
+		}
+	}
+	s.symbols.started = false
+	s.modules.scope = nil
+	s.useScope()
+	s.settle(ctx)
+	if !o.given['n'] && s.scope.set {
+		s.loadNtdll(ctx)
+	}
+	s.printLoadErrors(ctx)
+}
+
+// reloadKernel goes back to the kernel's list and tells of it.
+func (s *Session) reloadKernel(ctx context.Context, o reloadOptions) {
+	s.modules.loadKernel()
+	if o.given['n'] {
+		s.modules.loadUser(ctx, windows.Process{})
+	}
+	mods := s.sys.KernelModules(ctx).Listed()
+	switch {
+	case o.given['l']:
+		s.printf("System Driver and Image Summary\nBase                Code Size      Data Size      Image Name        Creation Time\n")
+		for _, m := range mods {
+			var code, data uint32
+			if img, err := m.Image(); err == nil {
+				code, data = img.SizeOfCode, img.SizeOfInitializedData
+			}
+			s.printf("%s %6x (%4d k) %6x (%4d k) %12s  %s\n", format.Addr(m.Base), code, code>>10, data, data>>10,
+				visible(m.ImageName), format.CTime(int64(m.TimeDateStamp)))
+		}
+		return
+	case o.given['v']:
+		s.printf("Loading Kernel Symbols\n")
+		for _, m := range mods {
+			if m == s.sys.Nt() {
+				continue
+			}
+			s.printf("AddImage: %s\n DllBase  = %s\n Size     = %08x\n Checksum = %08x\n TimeDateStamp = %08x\n",
+				visible(m.Path), format.Addr(m.Base), m.Size, m.CheckSum, m.TimeDateStamp)
+		}
+		return
+	}
+	s.printf("Loading Kernel Symbols\n")
+	n := len(mods)
+	if nt := s.sys.Nt(); nt != nil {
+		n-- // it has its place in the first line, but no dot
+	}
+	first := min(n, dotsInLine-1)
+	s.printf("%s\n", strings.Repeat(".", first))
+	if n > first {
+		s.printDots(n - first)
+	}
+}
+
+// reloadUserList loads the user modules of the process context.
+func (s *Session) reloadUserList(ctx context.Context) {
+	s.printf("Loading User Symbols\n")
+	set := s.modules.loadUser(ctx, s.scope.process)
+	n := 0
+	if set != nil {
+		n = len(set.All())
+	}
+	s.printDots(n)
+}
+
+// forceLoad loads a module's symbols now, searching again for what was not
+// found before.
+func (s *Session) forceLoad(ctx context.Context, m *windows.Module, o reloadOptions) {
+	delete(s.modules.states, m)
+	if !o.given['i'] {
+		m.ForgetFailure()
+		s.symbolsOf(ctx, m)
+		return
+	}
+	s.loadAnything(ctx, m)
+}
+
+// loadAnything loads a module's symbols, those of another build too.
+func (s *Session) loadAnything(ctx context.Context, m *windows.Module) {
+	f := cloneFinder(s.finder())
+	f.LoadAnything = true
+	t, report, err := m.LoadSymbols(ctx, f, s.tableOptions())
+	if ctx.Err() == nil {
+		s.keepSymbols(m, t, report, err)
+	}
+}
+
+// listedModules returns the modules of the dump's lists whose file a name
+// stands for.
+func (s *Session) listedModules(ctx context.Context, o reloadOptions) []*windows.Module {
+	match := func(m *windows.Module) bool { return strings.EqualFold(m.ImageName, o.name) }
+	if !o.given['w'] {
+		p := wildcard.Compile(o.name)
+		match = func(m *windows.Module) bool { return p.Match(m.ImageName) }
+	}
+	var found []*windows.Module
+	if s.modules.user != nil {
+		for _, m := range s.modules.user.All() {
+			if match(m) {
+				found = append(found, m)
+			}
+		}
+	}
+	if o.user {
+		return found
+	}
+	for _, m := range s.sys.KernelModules(ctx).All() {
+		if match(m) || m == s.sys.Nt() && strings.EqualFold(o.name, m.Name) {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+func (s *Session) reloadNamed(ctx context.Context, o reloadOptions) {
+	s.moduleSet(ctx)
+	found := s.listedModules(ctx, o)
+	if len(found) == 0 {
+		s.notListed(ctx, o)
+		return
+	}
+	var failed []*windows.Module
+	for _, m := range found {
+		s.modules.restore(m)
+		delete(s.modules.states, m)
+		if !o.given['f'] {
+			if m == s.sys.Nt() {
+				s.symbolsOf(ctx, m)
+			}
+			continue
+		}
+		s.forceLoad(ctx, m, o)
+		if s.modules.state(m).failed && s.modules.state(m).table.Rank == symbols.NoSymbols {
+			failed = append(failed, m)
+		}
+	}
+	s.printErrorSummary(failed)
+}
+
+// notListed tells that a module is in no list: the debugger then tries to
+// load it from address 0, which never works for a dump.
+func (s *Session) notListed(ctx context.Context, o reloadOptions) {
+	name := o.name[strings.LastIndexAny(o.name, `\/`)+1:]
+	s.printf("\n\"%s\" was not found in the image list.\n", o.name)
+	s.printf("Debugger will attempt to load \"%s\" at given base %s.\n\n", o.name, format.Addr(0))
+	s.printf("Please provide the full image name, including the extension (i.e. kernel32.dll)\n" +
+		"for more reliable results.Base address and size overrides can be given as\n.reload <image.ext>=<base>,<size>.\n")
+	s.printf("Unable to load image %s, Win32 error 0n2\n", o.name)
+	s.printf("*** WARNING: Unable to verify timestamp for %s\n", name)
+	s.printf("*** ERROR: Module load completed but symbols could not be loaded for %s\n", name)
+	s.printf("Unable to add module at %s\n", format.Addr(0))
+	if !o.given['f'] {
+		return
+	}
+	var failed []*windows.Module
+	for _, m := range s.moduleSet(ctx).All() {
+		if strings.EqualFold(m.ImageName, name) && s.modules.state(m).failed {
+			failed = append(failed, m)
+		}
+	}
+	s.printErrorSummary(failed)
+}
+
+// declareModule adds a module that is in no list.
+func (s *Session) declareModule(ctx context.Context, o reloadOptions) {
+	m := s.sys.DeclaredModule(o.name, o.base, o.size, uint32(o.stamp), o.base>>63 == 0)
+	s.modules.declare(ctx, s, m)
+	if o.given['f'] {
+		s.forceLoad(ctx, m, o)
+	}
+}
+
+// reloadUnloaded adds an unloaded driver as a module.
+func (s *Session) reloadUnloaded(ctx context.Context, name string) error {
+	if name == "" {
+		return Failf("/unl requires an image name")
+	}
+	for d, err := range s.sys.UnloadedDrivers() {
+		if err == nil && strings.EqualFold(d.Name, name) {
+			s.modules.declare(ctx, s, s.sys.DeclaredModule(name, d.Start, d.End-d.Start, 0, false))
+			return nil
+		}
+	}
+	return Failf("No unloaded module named '%s'", name)
+}
+
+// unloadModule takes a module, or all, off the list.
+func (s *Session) unloadModule(ctx context.Context, name string) error {
+	for _, m := range s.moduleSet(ctx).Listed() {
+		image, _ := m.DebuggerImage()
+		if name != "" && !strings.EqualFold(m.Name, name) && !strings.EqualFold(image, name) {
+			continue
+		}
+		s.modules.remove(m)
+		if name != "" {
+			s.printf("Unloaded %s\n", name)
+			return nil
+		}
+	}
+	if name != "" {
+		return Failf("Unable to find module '%s'", name)
+	}
+	s.printf("Unloaded all modules\n")
+	return nil
+}
+
+// printErrorSummary lists modules whose symbols could not be loaded.
+func (s *Session) printErrorSummary(failed []*windows.Module) {
+	if len(failed) == 0 {
+		return
+	}
+	s.printf("\n************* Symbol Loading Error Summary **************\nModule name            Error\n")
+	for _, m := range failed {
+		s.printf("%-22s %s\n", m.SummaryName(), s.loadError(m))
+	}
+	if s.symbols.noisy {
+		s.printf("\n")
+		return
+	}
+	s.printf("\nYou can troubleshoot most symbol related issues by turning on symbol loading diagnostics (!sym noisy)" +
+		" and repeating the command that caused symbols to be loaded.\n" +
+		"You should also verify that your symbol search path (.sympath) is correct.\n")
+}
+
+// loadError is the reason in the summary; in noisy mode with what the search
+// found, as the debugger quotes its symbol server there.
+func (s *Session) loadError(m *windows.Module) string {
+	const text = "The system cannot find the file specified"
+	if st := s.modules.state(m); s.symbols.noisy && st.err != nil {
+		return fmt.Sprintf("%s\n\t\t\t\t%s", text, strings.ReplaceAll(visible(st.err.Error()), "; ", ";\n\t\t\t\t"))
+	}
+	return text
+}
