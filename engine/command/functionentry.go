@@ -38,7 +38,7 @@ func cmdFunctionEntry() *Command {
 func (s *Session) printFunctionEntry(ctx context.Context, m *windows.Module, f amd64.RuntimeFunction, va uint64) error {
 	// The debugger prints an address of its own here: where it keeps the entry.
 	s.printf("Debugger function entry %s for:\n", format.Addr(m.Base+uint64(f.Begin)))
-	s.printNearest(ctx, m, va)
+	s.listNearest(ctx, va, false)
 	s.printf("\nBeginAddress      = %s\nEndAddress        = %s\nUnwindInfoAddress = %s\n",
 		format.Addr(uint64(f.Begin)), format.Addr(uint64(f.End)), format.Addr(uint64(f.UnwindData)))
 	info, err := m.FunctionTable(ctx).Info(f)
@@ -112,18 +112,4 @@ func unwindText(c amd64.UnwindCode) string {
 		return "UWOP_PUSH_MACHFRAME"
 	}
 	return fmt.Sprintf("unknown operation %d", c.Op)
-}
-
-// printNearest prints what ln prints: the nearest symbol and the next one.
-func (s *Session) printNearest(ctx context.Context, m *windows.Module, va uint64) {
-	t := s.symbolsOf(ctx, m)
-	sym, off, ok := t.Nearest(uint32(va - m.Base))
-	if !ok {
-		return
-	}
-	row := fmt.Sprintf("(%s)   %s   |", format.Addr(m.Base+uint64(sym.RVA)), plusOffset(m.Name+"!"+sym.Name, off))
-	if next, ok := t.Next(uint32(va - m.Base)); ok {
-		row += fmt.Sprintf("  (%s)   %s!%s", format.Addr(m.Base+uint64(next.RVA)), m.Name, next.Name)
-	}
-	s.printf("%s\n", row)
 }

@@ -10,6 +10,7 @@ import (
 	"kdap/engine/memory"
 	"kdap/engine/symbols"
 	"kdap/engine/types"
+	"kdap/engine/typetext"
 	"kdap/engine/windows"
 )
 
@@ -147,7 +148,11 @@ func (s *Session) typedValue(space memory.Space, t *types.Type, addr uint64) str
 	switch {
 	case t == nil:
 		return "<no type information>"
-	case t.Kind.IsAggregate(), t.Kind == types.Function, t.Kind == types.Void:
+	case t.Kind.IsAggregate():
+		// Behind the type name stands what dt shows of lists, strings and the like.
+		p := typetext.Printer{Space: space, PointerSize: 8}
+		return visible(expr.TypeName(t) + strings.TrimPrefix(p.Value(t, addr), t.Name))
+	case t.Kind == types.Function, t.Kind == types.Void:
 		return expr.TypeName(t)
 	case t.Kind == types.Array:
 		text := expr.TypeName(t)
@@ -158,9 +163,9 @@ func (s *Session) typedValue(space memory.Space, t *types.Type, addr uint64) str
 	}
 	v, err := expr.At(spaceEnv{s.env(), space}, t, addr)
 	if err != nil {
-		return "<Data Not Accessible>"
+		return "<Memory access error>"
 	}
-	return visible(expr.NumberText(v))
+	return visible(s.numberText(v))
 }
 
 // spaceEnv is an evaluation in another space than the session's.

@@ -264,27 +264,22 @@ func (s *Session) localValue(l *windows.Local) string {
 func (s *Session) variableText(l *windows.Local) string {
 	t := l.Type
 	switch {
-	case t == nil:
-		return "<no type information>"
-	case l.Located() && (t.Kind.IsAggregate() || t.Kind == types.Array):
+	case l.Located() || t == nil:
 		return s.typedValue(s.space(), t, l.Addr)
 	case t.Kind.IsAggregate(), t.Kind == types.Array, t.Kind == types.Function, t.Kind == types.Void:
 		return expr.TypeName(t)
 	}
-	v := expr.Constant(t, l.Bits)
-	if l.Located() {
-		var err error
-		if v, err = expr.At(s.env(), t, l.Addr); err != nil {
-			return "<Memory access error>"
-		}
-	}
-	return s.numberText(v)
+	return s.numberText(expr.Constant(t, l.Bits))
 }
 
-// numberText shows a number as dv does: in the session's base.
+// numberText shows a number as dv and x do: in the session's base, and signed
+// numbers as the settings say.
 func (s *Session) numberText(v expr.Value) string {
-	if k := v.Type.Kind; k == types.Uint && s.settings.radix == 10 && v.Bits >= 10 {
+	switch k := v.Type.Kind; {
+	case k == types.Uint && s.settings.radix == 10 && v.Bits >= 10:
 		return fmt.Sprintf("0n%d", v.Bits)
+	case k == types.Int && s.words.forceRadix && s.settings.radix != 10:
+		return format.Unsigned(v.Bits)
 	}
 	return expr.NumberText(v)
 }
