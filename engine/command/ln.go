@@ -165,7 +165,7 @@ func (s *Session) typedValue(space memory.Space, t *types.Type, addr uint64) str
 	if err != nil {
 		return "<Memory access error>"
 	}
-	return visible(s.numberText(v))
+	return s.scalarText(space, v)
 }
 
 // spaceEnv is an evaluation in another space than the session's.

@@ -10,6 +10,7 @@ import (
 
 	"kdap/engine/expr"
 	"kdap/engine/format"
+	"kdap/engine/memory"
 	"kdap/engine/types"
 	"kdap/engine/wildcard"
 	"kdap/engine/windows"
@@ -269,7 +270,23 @@ func (s *Session) variableText(l *windows.Local) string {
 	case t.Kind.IsAggregate(), t.Kind == types.Array, t.Kind == types.Function, t.Kind == types.Void:
 		return expr.TypeName(t)
 	}
-	return s.numberText(expr.Constant(t, l.Bits))
+	return s.scalarText(s.space(), expr.Constant(t, l.Bits))
+}
+
+// scalarText shows a number or pointer; behind a pointer to characters their
+// text stands.
+func (s *Session) scalarText(space memory.Space, v expr.Value) string {
+	text := s.numberText(v)
+	if e := v.Type.Elem(); v.Type.Kind == types.Pointer && e != nil {
+		switch e.Kind {
+		case types.Char, types.UChar, types.WChar:
+			if v.Bits == 0 {
+				return text + ` ""`
+			}
+			text += " " + expr.QuotedText(space, v.Bits, int(e.Size))
+		}
+	}
+	return visible(text)
 }
 
 // numberText shows a number as dv and x do: in the session's base, and signed

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kdap/engine/expr"
@@ -25,6 +26,8 @@ type sourceState struct {
 	lines []string
 	next  int // the line that ls goes on with
 
+	loaded []string // names of the files that were shown, the latest last
+
 	before, after int // r with l+s: lines before the current one, and from it on
 	listBefore    int // lsa: lines before the address's own
 	listCount     int // ls, lsa: lines
@@ -45,16 +48,44 @@ func (s *Session) SetSourceMap(maps []source.Mapping) { s.source.maps = maps }
 // sourceFinder looks for source files in the source path.
 func (s *Session) sourceFinder() *source.Finder {
 	f := &source.Finder{Map: s.source.maps}
-	path := symbols.SourcePath("")
-	if s.symbols.source != nil {
-		path = *s.symbols.source
+	if s.symbols.srcNoisy == allSourceNoise {
+		f.Trace = s.traceSource
 	}
-	for _, e := range path {
-		if e.Kind == symbols.Folder {
-			f.Folders = append(f.Folders, e.Text)
+	for _, e := range s.sourcePath() {
+		if e.Kind == symbols.Folder && len(e.Stores) > 0 {
+			f.Folders = append(f.Folders, source.Folder{Path: e.Stores[0], Shown: e.Text})
 		}
 	}
 	return f
+}
+
+// allSourceNoise is the setting of .srcnoisy that shows the search for files.
+const allSourceNoise = 3
+
+// findSource looks for the file that a symbol file names.
+func (s *Session) findSource(name string) (source.File, error) {
+	f := s.sourceFinder()
+	if f.Trace != nil {
+		s.printf("DBGENG:  Find '%s'\n", visible(name))
+		for _, loaded := range slices.Backward(s.source.loaded) {
+			s.printf("DBGENG:  '%s' doesn't match '%s'\n", visible(loaded), visible(name))
+		}
+		s.printf("DBGENG:  Not using checksum for source file search\n")
+	}
+	return f.Find(name)
+}
+
+// traceSource tells a step of the search for a file.
+func (s *Session) traceSource(step source.Step) {
+	switch {
+	case step.Path == "":
+		s.printf("DBGENG:  Scan all paths for:\nDBGENG:    '%s'\n", visible(step.Name))
+	default:
+		s.printf("DBGENG:      check '%s'\n", visible(step.Path))
+		if step.Found {
+			s.printf("DBGENG:      found file '%s'\n", visible(step.Path))
+		}
+	}
 }
 
 // openSource makes a file the current one.
@@ -63,7 +94,9 @@ func (s *Session) openSource(file source.File) error {
 	if err != nil {
 		return err
 	}
-	s.source.file, s.source.lines, s.source.next = &file, lines, 1
+	st := &s.source
+	st.file, st.lines, st.next = &file, lines, 1
+	st.loaded = append(slices.DeleteFunc(st.loaded, func(name string) bool { return name == file.Name }), file.Name)
 	return nil
 }
 
@@ -72,7 +105,7 @@ func (s *Session) sourceOf(ctx context.Context, p windows.Place) bool {
 	if p.File == "" || !s.settings.lines {
 		return false
 	}
-	file, err := s.sourceFinder().Find(p.File)
+	file, err := s.findSource(p.File)
 	if err == nil {
 		err = s.openSource(file)
 	}

@@ -23,9 +23,15 @@ import (
 // A Mapping replaces the beginning of a name: "C:\src" by a local folder.
 type Mapping struct{ From, To string }
 
+// A Folder is a place where source files may lie.
+type Folder struct {
+	Path  string // on this computer
+	Shown string // as the user wrote it
+}
+
 // A Finder looks for source files. Its fields must not change once it is used.
 type Finder struct {
-	Folders []string
+	Folders []Folder
 	Map     []Mapping
 
 	// Trace, when set, is told what is looked for and where.
@@ -57,12 +63,12 @@ func (f *Finder) Find(name string) (File, error) {
 		if !ok {
 			continue
 		}
-		if file, ok := f.under(m.To, rest); ok {
+		if file, ok := f.under(Folder{m.To, m.To}, rest); ok {
 			return file, nil
 		}
 	}
 	for _, dir := range f.Folders {
-		if rest, ok := cutFolder(name, dir); ok {
+		if rest, ok := cutFolder(name, dir.Shown); ok {
 			if file, ok := f.under(dir, rest); ok {
 				file.Name = name
 				return file, nil
@@ -100,13 +106,13 @@ func (f *Finder) trace(s Step) {
 }
 
 // under looks for a name below a folder.
-func (f *Finder) under(dir, name string) (File, bool) {
+func (f *Finder) under(dir Folder, name string) (File, bool) {
 	parts := split(name)
 	if len(parts) == 0 {
 		return File{}, false
 	}
-	shown := join(dir, parts)
-	disk := dir
+	shown := join(dir.Shown, parts)
+	disk := dir.Path
 	for i, p := range parts {
 		if !isPlain(p) {
 			return File{}, false
