@@ -12,6 +12,7 @@ type facts struct {
 	families []Family
 	rows     []row
 	byType   map[string][]row // members only
+	named    map[string]row   // types only
 }
 
 // A row is a type (without member) or a member, with a value a family.
@@ -34,16 +35,43 @@ type value struct {
 	known    bool // the family has it
 	offset   uint64
 	pos, len uint8
+	more     [maxSizes]uint64 // other sizes that updates of the family have, 0 for none
+	open     bool             // the size is not known, this much is
 }
 
+// maxSizes bounds the sizes of one type in one family, beside the first.
+const maxSizes = 3
+
 func (v value) String() string {
-	switch {
-	case !v.known:
+	if !v.known {
 		return "-"
-	case v.len != 0:
-		return fmt.Sprintf("%x:%d:%d", v.offset, v.pos, v.len)
 	}
-	return strconv.FormatUint(v.offset, 16)
+	s := strconv.FormatUint(v.offset, 16)
+	if v.len != 0 {
+		return fmt.Sprintf("%s:%d:%d", s, v.pos, v.len)
+	}
+	for _, m := range v.more {
+		if m != 0 {
+			s += "|" + strconv.FormatUint(m, 16)
+		}
+	}
+	if v.open {
+		s += "+"
+	}
+	return s
+}
+
+// fits reports whether a type whose size is v may have this size.
+func (v value) fits(size uint64) bool {
+	if size == v.offset || v.open && size > v.offset {
+		return true
+	}
+	for _, m := range v.more {
+		if m != 0 && m == size {
+			return true
+		}
+	}
+	return false
 }
 
 const (
@@ -58,9 +86,11 @@ const (
 //	type.member KIND VALUE...   the offset of a member, or offset:position:length
 //
 // all numbers but builds, positions and lengths hexadecimal, "-" for what the
-// family does not have; after # comes a comment.
+// family does not have. A size may be several, "7c8|7d0", because updates let
+// types grow at their end; "700+" is one of which no more is known. After #
+// comes a comment.
 func parseFacts(text string) (*facts, error) {
-	t := &facts{byType: map[string][]row{}}
+	t := &facts{byType: map[string][]row{}, named: map[string]row{}}
 	scan := bufio.NewScanner(strings.NewReader(text))
 	for n := 1; scan.Scan(); n++ {
 		line, _, _ := strings.Cut(scan.Text(), "#")
@@ -117,7 +147,9 @@ func (t *facts) addRow(words []string) error {
 		r.values = append(r.values, v)
 	}
 	t.rows = append(t.rows, r)
-	if r.member != "" {
+	if r.member == "" {
+		t.named[r.typ] = r
+	} else {
 		t.byType[r.typ] = append(t.byType[r.typ], r)
 	}
 	return nil
@@ -128,7 +160,25 @@ func parseValue(text string) (value, error) {
 		return value{}, nil
 	}
 	v := value{known: true}
+	text, v.open = strings.CutSuffix(text, "+")
+	text, others, several := strings.Cut(text, "|")
+	if several {
+		sizes := strings.Split(others, "|")
+		if len(sizes) > maxSizes {
+			return v, fmt.Errorf("%q: too many sizes", text+"|"+others)
+		}
+		for i, s := range sizes {
+			size, err := strconv.ParseUint(s, 16, 32)
+			if err != nil || size == 0 {
+				return v, fmt.Errorf("%q is not a size", s)
+			}
+			v.more[i] = size
+		}
+	}
 	parts := strings.Split(text, ":")
+	if len(parts) > 1 && (several || v.open) {
+		return v, fmt.Errorf("%q is a place, not a size", text)
+	}
 	off, err := strconv.ParseUint(parts[0], 16, 32)
 	if err != nil || len(parts) != 1 && len(parts) != 3 {
 		return v, fmt.Errorf("%q is not a place", text)

@@ -42,23 +42,21 @@ func Families() []Family {
 	return t.families
 }
 
-// For returns the profile of a build.
-func For(build uint32) (*Profile, bool) {
+// For returns the profiles made for a build: several where its updates differ,
+// so that the dump must tell which fits.
+func For(build uint32) []*Profile {
+	var out []*Profile
 	for _, f := range Families() {
 		if f.First <= build && build <= f.Last {
-			return f.Profile(), true
+			out = append(out, f.Profile())
 		}
 	}
-	return nil, false
+	return out
 }
 
-// Candidates returns the profile of a build; for a build between or beyond the
-// families those of its neighbours, the older one first, for a caller that
-// verifies them on a dump.
-func Candidates(build uint32) []*Profile {
-	if p, ok := For(build); ok {
-		return []*Profile{p}
-	}
+// Neighbours returns the profiles next to a build that has none of its own, the
+// older one first, for a caller that verifies them on a dump.
+func Neighbours(build uint32) []*Profile {
 	var older, newer *Profile
 	for _, f := range Families() {
 		switch {
@@ -85,6 +83,7 @@ func (f Family) Profile() *Profile { return &Profile{family: f} }
 // asks for a member by name, and must not be shown as the kernel's types.
 type Profile struct {
 	family Family
+	cut    map[string]uint64 // by type: members from here on are not told
 
 	once  sync.Once
 	list  []*types.Type
@@ -95,6 +94,40 @@ var _ types.Source = (*Profile)(nil)
 
 // Family returns the builds the profile is made for.
 func (p *Profile) Family() Family { return p.family }
+
+// HasSize reports whether a type of the profile may have this size; true for
+// types that it does not know.
+func (p *Profile) HasSize(typ string, size uint64) bool {
+	t, err := table()
+	if err != nil {
+		return false
+	}
+	r, ok := t.named[typ]
+	if !ok {
+		return true
+	}
+	v := r.values[p.family.column]
+	return !v.known || v.fits(size)
+}
+
+// Cut returns the profile without the members of a type that begin at an offset
+// or behind it: for a kernel whose type is not as long as in the table, which
+// tells that something in it moved.
+func (p *Profile) Cut(typ string, from uint64) *Profile {
+	c := &Profile{family: p.family, cut: map[string]uint64{typ: from}}
+	for t, f := range p.cut {
+		if t != typ || f < from {
+			c.cut[t] = f
+		}
+	}
+	return c
+}
+
+// IsCut reports whether the profile tells a part of the type only.
+func (p *Profile) IsCut(typ string) bool {
+	_, ok := p.cut[typ]
+	return ok
+}
 
 func (p *Profile) String() string {
 	f := p.family
@@ -161,7 +194,7 @@ func (p *Profile) fields(typ string) []types.Field {
 	var out []types.Field
 	for _, r := range t.byType[typ] {
 		v := r.values[p.family.column]
-		if !v.known {
+		if from, ok := p.cut[typ]; !v.known || ok && v.offset >= from {
 			continue
 		}
 		out = append(out, types.Field{Name: r.member, Offset: v.offset, Type: p.kind(r.kind, v)})

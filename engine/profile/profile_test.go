@@ -19,7 +19,7 @@ func TestTableIsSound(t *testing.T) {
 	}
 	last := uint32(0)
 	for _, f := range facts.families {
-		if f.First <= last || f.Last < f.First || f.Name == "" || f.Source == "" {
+		if f.First < last || f.Last < f.First || f.Name == "" || f.Source == "" {
 			t.Errorf("family %+v", f)
 		}
 		last = f.Last
@@ -43,27 +43,53 @@ func TestTableIsSound(t *testing.T) {
 	}
 }
 
+func names(list []*Profile) string {
+	var out []string
+	for _, p := range list {
+		out = append(out, p.Family().ID)
+	}
+	return strings.Join(out, " ")
+}
+
 func TestFor(t *testing.T) {
 	for build, want := range map[uint32]string{
-		19041: "19041", 19045: "19041", 19040: "", 19046: "", 22000: "22000", 9600: "", 0: "", 1<<32 - 1: "",
+		10240: "10240.0 10240", 14393: "14393.0 14393", 19041: "19041", 19045: "19041", 22000: "22000", 22631: "22621",
+		26100: "26100", 19040: "", 19046: "", 9600: "", 0: "", 1<<32 - 1: "",
 	} {
-		p, ok := For(build)
-		if ok != (want != "") || ok && p.Family().ID != want {
-			t.Errorf("For(%d) = %v, %v", build, p, ok)
+		if got := names(For(build)); got != want {
+			t.Errorf("For(%d) = %s, want %s", build, got, want)
 		}
 	}
-	var names []string
-	for _, p := range Candidates(19040) {
-		names = append(names, p.Family().ID)
+	for build, want := range map[uint32]string{19040: "18362 19041", 9600: "10240.0", 27000: "26100", 25398: "22621 26100"} {
+		if got := names(Neighbours(build)); got != want {
+			t.Errorf("Neighbours(%d) = %s, want %s", build, got, want)
+		}
 	}
-	if got := strings.Join(names, " "); got != "18362 19041" {
-		t.Errorf("candidates of 19040: %s", got)
+}
+
+func TestSizes(t *testing.T) {
+	p := For(14393)[1]
+	for size, want := range map[uint64]bool{0x7c8: true, 0x7d0: true, 0x7b0: false, 0x800: false} {
+		if p.HasSize("_EPROCESS", size) != want {
+			t.Errorf("_EPROCESS of %#x bytes: want %v", size, want)
+		}
+	}
+	if p := For(22621)[0]; !p.HasSize("_KPRCB", 0xc000) || p.HasSize("_KPRCB", 0x600) || !p.HasSize("_NO_TYPE", 1) {
+		t.Error("a size that is not known, or of no type, is refused")
+	}
+	cut := p.Cut("_EPROCESS", 0x500)
+	typ, _ := cut.Type("_EPROCESS")
+	if typ.Has("Vm") || typ.Has("ExitTime") || !typ.Has("CommitCharge") {
+		t.Error("Cut leaves members behind the cut, or takes others")
+	}
+	if typ, _ := p.Type("_EPROCESS"); !typ.Has("Vm") {
+		t.Error("Cut changes the profile itself")
 	}
 }
 
 // Types are lazy and refer to one another.
 func TestTypes(t *testing.T) {
-	p, _ := For(19041)
+	p := For(19041)[0]
 	typ, ok := p.Type("_EPROCESS")
 	if !ok {
 		t.Fatal("no _EPROCESS")

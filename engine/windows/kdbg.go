@@ -2,6 +2,7 @@ package windows
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 
@@ -48,6 +49,7 @@ type KDBG struct {
 	PrcbProcStateContext uint16
 	PrcbNumber           uint16
 	PrcbSpecialRegs      uint16 // OffsetPrcbProcStateSpecialReg
+	PcrContainedPrcb     uint16
 	SizeEThread          uint16
 	PrcbContext          uint16
 	KThreadStackLimit    uint32
@@ -129,6 +131,7 @@ func parseKDBG(addr uint64, b []byte) (*KDBG, error) {
 		PrcbProcStateContext: u16(0x2bc),
 		PrcbNumber:           u16(0x2be),
 		PrcbSpecialRegs:      u16(0x2f2),
+		PcrContainedPrcb:     u16(0x2e6),
 		SizeEThread:          u16(0x2c0),
 		PrcbContext:          u16(0x338),
 		KThreadStackLimit:    u32(0x340),
@@ -189,11 +192,14 @@ func (s *System) offsets() KDBG {
 }
 
 // member reads a number that is a member of an object; where the symbols have
-// no type for the object by the offset that the KDBG has for debuggers. An
-// offset of 0 is none: no such member is the first of its structure.
+// no type for the object, or a profile not this member of it, by the offset
+// that the KDBG has for debuggers. An offset of 0 is none: no such member is the
+// first of its structure.
 func (s *System) member(obj types.Object, path string, off uint16, size int) (uint64, error) {
-	if obj.Err() == nil || obj.Addr() == 0 || off == 0 {
-		return obj.Field(path).Uint()
+	f := obj.Field(path)
+	var missing *types.NoFieldError
+	if obj.Err() == nil && !errors.As(f.Err(), &missing) || obj.Addr() == 0 || off == 0 {
+		return f.Uint()
 	}
 	return memory.ReadUint(s.kernel, obj.Addr()+uint64(off), size)
 }

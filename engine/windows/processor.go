@@ -102,6 +102,9 @@ func (c Processor) IdleThread() (uint64, error) {
 func (c Processor) KPCR() (uint64, error) {
 	t, err := c.sys.Type("_KPCR")
 	if err != nil {
+		if off := c.sys.offsets().PcrContainedPrcb; off != 0 {
+			return c.Addr() - uint64(off), nil
+		}
 		return 0, err
 	}
 	f := t.Field("Prcb")

@@ -53,7 +53,7 @@ func (p Process) Stats() ProcessStats {
 	st.PrivatePages = get(e.Field("NumberOfPrivatePages"))
 	st.ModifiedPages = maybe(e.Field("ModifiedPageCount"))
 	st.LockedPages = maybe(e.Field("NumberOfLockedPages"))
-	st.DeviceMap = maybe(e.Field("DeviceMap"))
+	st.DeviceMap = maybe(e.FirstField("DeviceMap.Value", "DeviceMap")) &^ 0xf
 	st.Token = get(e.FirstField("Token.Value", "Token.Object")) &^ 0xf // _EX_FAST_REF: count in the low bits
 	if now, err := p.sys.SystemTime(); err == nil {
 		if created, err := e.Field("CreateTime.QuadPart").Uint(); err == nil {

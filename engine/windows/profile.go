@@ -41,22 +41,63 @@ func (s *System) useProfile(ctx context.Context) {
 	if s.dump.Header.MachineImageType != profileMachine {
 		return
 	}
-	_, known := profile.For(build)
+	candidates := profile.For(build)
+	known := len(candidates) > 0
+	if !known {
+		candidates = profile.Neighbours(build)
+	}
 	var whys []error
-	for _, p := range profile.Candidates(build) {
+	for _, p := range candidates {
 		s.setProfile(p)
 		err := s.verifyProfile(ctx, p, !known)
 		if err == nil {
+			if len(candidates) > 1 && s.offsets().SizeEProcess == 0 {
+				// Which of the updates it is nothing tells.
+				p = s.cutProfile(p)
+				s.setProfile(p)
+			}
 			s.problems = append(s.problems, profileNote(p, build, known))
 			return
 		}
 		whys = append(whys, fmt.Errorf("the profile of %v does not fit: %w", p, err))
+	}
+	// An update that the table has not seen: what lies before the parts that
+	// updates change is still where it was.
+	for _, p := range candidates {
+		if !known {
+			break
+		}
+		cut := s.cutProfile(p)
+		s.setProfile(cut)
+		if s.verifyProfile(ctx, cut, true) == nil {
+			s.problems = append(s.problems, profileNote(cut, build, known),
+				errors.New("this update of the build has structures of another size, so what lies behind that is not told"))
+			return
+		}
 	}
 	s.setProfile(nil)
 	if !known {
 		whys = append([]error{fmt.Errorf("there are no symbols for the kernel, and no profile is built in for build %d", build)}, whys...)
 	}
 	s.problems = append(s.problems, whys...)
+}
+
+// cutProfile leaves out of a profile what the kernel's sizes contradict. What
+// updates changed lay in the working set's part of _EPROCESS and behind it, and
+// far behind the start of _KPRCB.
+func (s *System) cutProfile(p *profile.Profile) *profile.Profile {
+	k := s.offsets()
+	if t, ok := p.Type("_EPROCESS"); ok && !p.HasSize(t.Name, uint64(k.SizeEProcess)) {
+		if f := t.Field("Vm"); f != nil {
+			p = p.Cut(t.Name, f.Offset)
+		}
+	}
+	if t, ok := p.Type("_KPRCB"); ok && !p.HasSize(t.Name, uint64(k.SizePrcb)) {
+		if f := t.Field("ProcessorState"); f != nil {
+			p = p.Cut(t.Name, f.Offset)
+		}
+	}
+	return p
 }
 
 func profileNote(p *profile.Profile, build uint32, known bool) error {
@@ -125,9 +166,8 @@ func (s *System) compareKDBG(p *profile.Profile) (checked bool, err error) {
 			continue // not told
 		}
 		if c.member == "" {
-			// Updates let structures grow at their end.
-			if got := uint64(c.tells); got < t.Size || got > t.Size+maxGrowth {
-				return true, fmt.Errorf("the kernel says %s has %#x bytes, not %#x", c.typ, got, t.Size)
+			if size := uint64(c.tells); !p.HasSize(c.typ, size) && !p.IsCut(c.typ) {
+				return true, fmt.Errorf("the kernel says %s has %#x bytes, not %#x", c.typ, size, t.Size)
 			}
 		} else if f := t.Field(c.member); f != nil && f.Offset != uint64(c.tells) {
 			return true, fmt.Errorf("the kernel says %s.%s is at %#x, not %#x", c.typ, c.member, c.tells, f.Offset)
@@ -136,10 +176,6 @@ func (s *System) compareKDBG(p *profile.Profile) (checked bool, err error) {
 	}
 	return checked, nil
 }
-
-// maxGrowth bounds what updates of one family add to a structure; the most seen
-// is 0x40.
-const maxGrowth = 0x100
 
 // verifySaved checks the process and the thread of a triage dump.
 func (s *System) verifySaved() error {
