@@ -23,13 +23,13 @@ const maxLink = 16 << 20
 // ParseLink reads the JSON of a "sourcelink" stream.
 func ParseLink(b []byte) (*Link, error) {
 	if len(b) > maxLink {
-		return nil, fmt.Errorf("Source Link data of %d bytes, at most %d are read", len(b), maxLink)
+		return nil, fmt.Errorf("data of Source Link of %d bytes, at most %d are read", len(b), maxLink)
 	}
 	var doc struct {
 		Documents map[string]string `json:"documents"`
 	}
 	if err := json.Unmarshal(trimBOM(b), &doc); err != nil {
-		return nil, fmt.Errorf("Source Link data: %w", err)
+		return nil, fmt.Errorf("data of Source Link: %w", err)
 	}
 	l := &Link{}
 	for file, url := range doc.Documents {
