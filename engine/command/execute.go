@@ -301,6 +301,7 @@ var bareErrors = map[string]bool{
 	"ub requires a length":                                       true,
 	"Unable to find valid previous instruction for":              true,
 	"Couldn't resolve":                                           true,
+	"Search pattern missing from":                                true,
 	"Arguments cannot be specified with whole-command filenames": true,
 }
 

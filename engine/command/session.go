@@ -47,6 +47,7 @@ type Session struct {
 	symbols  symbolSource
 	pseudo   pseudoRegisters
 	display  display
+	search   searchState
 	lastType string // that dt . repeats
 	code     codeState
 	source   sourceState

@@ -32,6 +32,7 @@ func families() [][]*Command {
 		machineCommands(),
 		displayCommands(),
 		typeCommands(),
+		searchCommands(),
 		codeCommands(),
 		sourceCommands(),
 		localCommands(),
