@@ -50,7 +50,6 @@ type Adapter struct {
 	session  *session.Session
 	opening  chan struct{} // closed when no launch, attach or restart is under way
 	openers  int
-	arrived  bool // one of them has arrived
 	args     launchArguments
 	ready    bool // configurationDone has come
 	stopped  bool // the first stop was told
