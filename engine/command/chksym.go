@@ -52,6 +52,11 @@ func (s *Session) checkSymbols(ctx context.Context, m *windows.Module, file stri
 		file = ""
 	}
 	t := s.symbolsOf(ctx, m)
+	if _, err := m.Image(); err != nil {
+		s.printf("%s\n", noHeader(m))
+		s.notef("%v", err)
+		return
+	}
 	image, _ := m.DebuggerImage()
 	s.printf("%s\n    Timestamp: %X\n  SizeOfImage: %X\n", visible(image), m.TimeDateStamp, m.Size)
 	cv, err := m.CodeView()

@@ -113,11 +113,11 @@ func (s *Session) dumpHeaders(ctx context.Context, va uint64, given map[byte]boo
 	if given['s'] {
 		s.dumpSections(img)
 	}
-	if given['i'] {
-		s.dumpImports(ctx, img, va)
-	}
 	if given['e'] {
 		s.dumpExports(ctx, img, va)
+	}
+	if given['i'] {
+		s.dumpImports(ctx, img, va)
 	}
 }
 

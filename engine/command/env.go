@@ -48,12 +48,18 @@ func (e env) Register(name string) (expr.Register, error) {
 	if strings.HasPrefix(name, "$") {
 		return e.s.pseudoRegister(e.ctx, name)
 	}
-	regs, err := e.s.registers()
-	if err != nil {
-		return expr.Register{}, expr.ErrUnavailable
-	}
 	if name == "esp" { // the debugger gives the whole of it
 		name = "rsp"
+	}
+	regs, err := e.s.registers()
+	if err != nil {
+		// A register has no value then; other names may be symbols.
+		none := new(amd64.Context)
+		_, _, scalar := none.Get(name)
+		if _, vector := none.Vector(name); scalar || vector {
+			return expr.Register{}, expr.ErrUnavailable
+		}
+		return expr.Register{}, expr.ErrNotFound
 	}
 	if v, bits, ok := regs.Get(name); ok {
 		return expr.Register{Class: registerClass(name, bits), Bits: v}, nil

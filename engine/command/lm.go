@@ -266,6 +266,8 @@ func (s *Session) stampText(m *windows.Module) string {
 	switch {
 	case !m.HasTimeDateStamp:
 		return fmt.Sprintf("unavailable (%08X)", uint32(0xfffffffe))
+	case m.TimeDateStamp == 0:
+		return fmt.Sprintf("unavailable (%08X)", 0)
 	case m.TimeDateStamp >= 1<<31:
 		return fmt.Sprintf("***** Invalid (%08X)", m.TimeDateStamp)
 	}

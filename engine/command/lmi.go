@@ -60,16 +60,19 @@ func ntHeader(space memory.Space, base uint64) (va uint64, ok bool) {
 	return base + uint64(binary.LittleEndian.Uint32(b[0x3c:])), true
 }
 
+// noHeader says which header of a module's image cannot be read.
+func noHeader(m *windows.Module) string {
+	if va, ok := ntHeader(m.Space(), m.Base); ok {
+		return fmt.Sprintf("Cannot read Image NT header @ %x", va)
+	}
+	return fmt.Sprintf("Cannot read Image header @ %x", m.Base)
+}
+
 func (s *Session) moduleInfo(ctx context.Context, m *windows.Module) {
 	st := s.modules.state(m)
 	img, err := m.Image()
 	if err != nil {
-		if va, ok := ntHeader(m.Space(), m.Base); ok {
-			s.printf("Cannot read Image NT header @ %x\n", va)
-		} else {
-			s.printf("Cannot read Image header @ %x\n", m.Base)
-		}
-		s.printf("    Load Report: %s\n", loadReport(tableOf(st)))
+		s.printf("%s\n    Load Report: %s\n", noHeader(m), loadReport(tableOf(st)))
 		return
 	}
 	image, _ := m.DebuggerImage()

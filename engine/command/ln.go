@@ -74,7 +74,7 @@ func (s *Session) listNearest(ctx context.Context, va uint64, dml bool) {
 		}
 	}
 	row := func(sym symbols.Symbol) string {
-		return fmt.Sprintf("(%s)   %s!%s", format.Addr(m.Base+uint64(sym.RVA)), visible(m.Name), visible(sym.Name))
+		return fmt.Sprintf("(%s)   %s!%s", format.Addr(m.Base+uint64(sym.RVA)), visible(m.Name), symbolName(sym.Name))
 	}
 	text := row(near)
 	switch {
@@ -93,7 +93,7 @@ func (s *Session) listNearest(ctx context.Context, va uint64, dml bool) {
 	}
 	s.printf("Exact matches:\n")
 	for _, sym := range t.At(rva) {
-		s.printf("    %s!%s%s\n", visible(m.Name), visible(sym.Name), s.symbolTail(m, sym, " "))
+		s.printf("    %s!%s%s\n", visible(m.Name), symbolName(sym.Name), s.symbolTail(m, sym, " "))
 	}
 }
 
@@ -113,7 +113,7 @@ func (s *Session) symbolTail(m *windows.Module, sym symbols.Symbol, blank string
 	case symbols.ExportedSymbol:
 		return blank + "(<no parameter info>)"
 	case symbols.PublicFunction:
-		return blank + "(" + visible(symbols.Prototype(sym.Raw)) + ")"
+		return blank + "(" + symbolName(symbols.Prototype(sym.Raw)) + ")"
 	case symbols.PrivateFunction:
 		return blank + "(" + visible(parameterList(sym.Type())) + ")"
 	case symbols.PrivateData:

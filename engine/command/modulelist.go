@@ -21,6 +21,7 @@ type moduleList struct {
 	joined   *windows.ModuleSet // all of them; nil after a change
 	states   map[*windows.Module]*moduleState
 
+	quiet  bool           // the caller tells of loads itself
 	scopes []usedScope    // contexts whose callers were not looked at yet
 	scope  *amd64.Context // the last one
 }

@@ -72,7 +72,7 @@ func (s *Session) keepSymbols(m *windows.Module, t *symbols.Table, report *symbo
 	st.loaded, st.table, st.report, st.err, st.failed = true, t, report, err, err != nil
 	st.noisy = s.symbols.noisy
 	s.examineImage(m, st)
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if err != nil && !s.modules.quiet && !errors.Is(err, context.Canceled) {
 		s.notef("%s: %v", m.Name, err)
 	}
 	if st.noisy {
@@ -90,9 +90,12 @@ func (s *Session) examineImage(m *windows.Module, st *moduleState) {
 		st.badTime = true
 	case img.CheckSum == 0:
 		st.badSum = true
-		s.notef("Unable to verify checksum for %s", m.ImageName)
 	}
-	if st.badTime {
+	switch {
+	case s.modules.quiet:
+	case st.badSum:
+		s.notef("Unable to verify checksum for %s", m.ImageName)
+	case st.badTime:
 		s.notef("Unable to verify timestamp for %s", m.ImageName)
 	}
 }
@@ -105,7 +108,11 @@ func (s *Session) mappedImage(ctx context.Context, m *windows.Module) string {
 		return ""
 	}
 	im, path, err := m.LocalFile(ctx, s.finder())
-	if err != nil || im.ImageBase != m.Base && im.Directory(pe.DirBaseReloc).RVA != 0 {
+	if err != nil {
+		return ""
+	}
+	defer im.Close()
+	if im.ImageBase != m.Base && im.Directory(pe.DirBaseReloc).RVA != 0 {
 		return ""
 	}
 	return path
@@ -128,12 +135,19 @@ func hasPrivateData(t *symbols.Table) bool {
 // loadNtdll loads the symbols of the process's ntdll, as the debugger does at
 // the end of some commands.
 func (s *Session) loadNtdll(ctx context.Context) {
+	if m := s.ntdll(ctx); m != nil {
+		s.symbolsOf(ctx, m)
+	}
+}
+
+// ntdll returns the process's ntdll among the modules, nil without one.
+func (s *Session) ntdll(ctx context.Context) *windows.Module {
 	for _, m := range s.moduleSet(ctx).All() {
 		if m.User && !m.WOW64 && strings.EqualFold(m.ImageName, "ntdll.dll") {
-			s.symbolsOf(ctx, m)
-			return
+			return m
 		}
 	}
+	return nil
 }
 
 // A usedScope is a register context that an expression was evaluated in. The

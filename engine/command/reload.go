@@ -154,7 +154,7 @@ func (s *Session) reloadAll(ctx context.Context, o reloadOptions) {
 		for _, m := range all {
 			delete(s.modules.states, m)
 		}
-		s.printDots(len(all))
+		s.reloadCurrent(ctx, all)
 	case !o.user:
 		s.reloadKernel(ctx, o)
 	}
@@ -162,7 +162,7 @@ func (s *Session) reloadAll(ctx context.Context, o reloadOptions) {
 		if o.given['l'] {
 			s.printf("\n")
 		}
-		s.reloadUserList(ctx)
+		s.reloadUserList(ctx, o)
 	}
 	if o.given['l'] {
 		s.lmUnloaded(lmOptions{given: map[byte]bool{}})
@@ -174,25 +174,16 @@ func (s *Session) reloadAll(ctx context.Context, o reloadOptions) {
 				n++
 			}
 		}
-		s.printf("%s\n", strings.Repeat(".", n))
-	}
-	if o.given['f'] {
-		for _, m := range s.moduleSet(ctx).Listed() {
-			if ctx.Err() != nil {
-				return
-			}
-			if !o.user || m.User {
-				s.forceLoad(ctx, m, o)
-			}
+		s.printf("%s", strings.Repeat(".", n))
+		if !o.given['n'] {
+			s.loadNtdllAloud(ctx)
 		}
+		s.printf("\n")
 	}
 	s.symbols.started = false
 	s.modules.scope = nil
 	s.useScope()
 	s.settle(ctx)
-	if !o.given['n'] && s.scope.set {
-		s.loadNtdll(ctx)
-	}
 	s.printLoadErrors(ctx)
 }
 
@@ -227,6 +218,10 @@ func (s *Session) reloadKernel(ctx context.Context, o reloadOptions) {
 		return
 	}
 	s.printf("Loading Kernel Symbols\n")
+	if o.given['f'] {
+		s.forceList(ctx, mods, o)
+		return
+	}
 	n := len(mods)
 	if nt := s.sys.Nt(); nt != nil {
 		n-- // it has its place in the first line, but no dot
@@ -239,14 +234,84 @@ func (s *Session) reloadKernel(ctx context.Context, o reloadOptions) {
 }
 
 // reloadUserList loads the user modules of the process context.
-func (s *Session) reloadUserList(ctx context.Context) {
+func (s *Session) reloadUserList(ctx context.Context, o reloadOptions) {
 	s.printf("Loading User Symbols\n")
 	set := s.modules.loadUser(ctx, s.scope.process)
-	n := 0
+	var mods []*windows.Module
 	if set != nil {
-		n = len(set.All())
+		mods = set.Listed()
 	}
-	s.printDots(n)
+	switch {
+	case o.given['f']:
+		s.forceList(ctx, mods, o)
+	case len(mods) > 0 || !o.given['l']:
+		s.printDots(len(mods))
+	}
+}
+
+// forceList loads modules at once: one dot each, and behind it what there is
+// to say of its image.
+func (s *Session) forceList(ctx context.Context, mods []*windows.Module, o reloadOptions) {
+	s.moduleSet(ctx)
+	for _, m := range mods {
+		if ctx.Err() != nil {
+			return
+		}
+		if m == s.sys.Nt() {
+			s.forceLoad(ctx, m, o)
+			continue
+		}
+		s.printf(".")
+		s.modules.quiet = true
+		s.forceLoad(ctx, m, o)
+		s.modules.quiet = false
+		s.printLoadMessages(ctx, m, m.Path)
+	}
+	s.printf("\n")
+}
+
+// printLoadMessages says what the debugger says when it loads a module: that
+// there is no image file, and what is wrong with the image's header.
+func (s *Session) printLoadMessages(ctx context.Context, m *windows.Module, path string) {
+	if f, _, err := m.LocalFile(ctx, s.finder()); err != nil {
+		s.printf("Unable to load image %s, Win32 error 0n2\n", visible(path))
+	} else {
+		_ = f.Close()
+	}
+	switch st := s.modules.state(m); {
+	case st.badTime:
+		s.printf("*** WARNING: Unable to verify timestamp for %s\n", visible(m.ImageName))
+	case st.badSum:
+		s.printf("*** WARNING: Unable to verify checksum for %s\n", visible(m.ImageName))
+	}
+}
+
+// loadNtdllAloud loads the process's ntdll and says what is wrong with it.
+func (s *Session) loadNtdllAloud(ctx context.Context) {
+	m := s.ntdll(ctx)
+	if m == nil || s.modules.state(m).loaded {
+		return
+	}
+	s.modules.quiet = true
+	s.symbolsOf(ctx, m)
+	s.modules.quiet = false
+	s.printLoadMessages(ctx, m, m.Path)
+}
+
+// reloadCurrent defers the modules of the list and loads the kernel's symbols.
+func (s *Session) reloadCurrent(ctx context.Context, mods []*windows.Module) {
+	for i, m := range mods {
+		delete(s.modules.states, m)
+		s.printf(".")
+		if m == s.sys.Nt() {
+			s.symbolsOf(ctx, m)
+			_, path := m.DebuggerImage()
+			s.printLoadMessages(ctx, m, path)
+		} else if (i+1)%dotsInLine == 0 {
+			s.printf("\n")
+		}
+	}
+	s.printf("\n")
 }
 
 // forceLoad loads a module's symbols now, searching again for what was not
@@ -363,7 +428,7 @@ func (s *Session) reloadUnloaded(ctx context.Context, name string) error {
 	}
 	for d, err := range s.sys.UnloadedDrivers() {
 		if err == nil && strings.EqualFold(d.Name, name) {
-			s.modules.declare(ctx, s, s.sys.DeclaredModule(name, d.Start, d.End-d.Start, 0, false))
+			s.modules.declare(ctx, s, s.sys.UnloadedModule(d, name))
 			return nil
 		}
 	}

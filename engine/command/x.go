@@ -268,10 +268,20 @@ func (s *Session) xSymbol(m *windows.Module, sym symbols.Symbol, o xOptions) xRo
 	}
 	if sym.Kind == symbols.PublicFunction && o.given['p'] {
 		// The engine's text for publics breaks without the blank.
-		raw := visible(symbols.Prototype(sym.Raw))
+		raw := symbolName(symbols.Prototype(sym.Raw))
 		r.tail = "(" + raw + "("
 	}
 	return r
+}
+
+// symbolName makes a symbol's name visible. Compilers write a DEL in front of
+// some names; it does no harm, and the debugger prints it.
+func symbolName(name string) string {
+	parts := strings.Split(name, "\x7f")
+	for i, p := range parts {
+		parts[i] = visible(p)
+	}
+	return strings.Join(parts, "\x7f")
 }
 
 // inlineSize is the size that the debugger shows for every inlined function.
@@ -310,7 +320,7 @@ func (s *Session) printRow(r xRow, o xOptions) {
 	if r.module != nil {
 		name = r.module.Name + "!" + name
 	}
-	name = visible(name)
+	name = symbolName(name)
 	if o.given['q'] {
 		name = `@!"` + name + `"`
 	}

@@ -108,7 +108,7 @@ func (t *isfTable) lookup(raw string, fold bool) iter.Seq[Symbol] {
 func (t *isfTable) all() iter.Seq[Symbol] {
 	return func(yield func(Symbol) bool) {
 		for i := range t.f.HashOrder() {
-			if s := t.symbol(i); !isStringLiteral(s.Raw) && !yield(s) {
+			if s := t.symbol(i); !(t.opts&Undname != 0 && isStringLiteral(s.Raw)) && !yield(s) {
 				return
 			}
 		}

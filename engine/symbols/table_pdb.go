@@ -203,7 +203,7 @@ func (t *pdbTable) all() iter.Seq[Symbol] {
 			return
 		}
 		for p := range t.f.Publics() {
-			if p.NoRVA || seen[place{p.Name, p.RVA}] || isStringLiteral(p.Name) {
+			if p.NoRVA || seen[place{p.Name, p.RVA}] || t.opts&Undname != 0 && isStringLiteral(p.Name) {
 				continue
 			}
 			if !yield(t.public(p)) {

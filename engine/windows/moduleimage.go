@@ -56,6 +56,15 @@ func (m *Module) isRenamed() bool {
 	return strings.EqualFold(m.ImageName, "hal.dll") || strings.EqualFold(m.ImageName, "kdcom.dll")
 }
 
+// UnloadedModule makes a module of a driver that was unloaded, under a name of
+// the caller's. What the kernel remembers of it has neither time stamp nor
+// checksum.
+func (s *System) UnloadedModule(d UnloadedDriver, name string) *Module {
+	m := s.DeclaredModule(name, d.Start, d.End-d.Start, 0, false)
+	m.Source, m.HasTimeDateStamp = "unloaded", true
+	return m
+}
+
 // DeclaredModule makes a module that the user says is there. A time stamp of 0
 // is not known.
 func (s *System) DeclaredModule(path string, base, size uint64, stamp uint32, user bool) *Module {
