@@ -92,7 +92,7 @@ func recordBlocks(t testing.TB, name string) []recordBlock {
 // Lines that are the recording machine's own, or only tell of symbol loading,
 // are levelled on both sides.
 var (
-	noiseLine = regexp.MustCompile(`^(\*\*\* (WARNING|ERROR): .*|Unable to load image .*|HRESULT [0-9a-f]{8}|\s*debugger time: .*|` +
+	noiseLine = regexp.MustCompile(`^(\*\*\* (WARNING|ERROR): .*|Unable to load image .*|Unable to change protection for image|HRESULT [0-9a-f]{8}|\s*debugger time: .*|` +
 		`Loading (User|Kernel) Symbols|Loading unloaded module list|\.{1,64}|\*{60,}|\*\*\* .*\*\*\*)$`)
 	folder = regexp.MustCompile(`(?i)[a-z]:\\(?:[^\\\s:*?"<>|]+\\)*([^\\\s]+\.(?:pdb|dll|exe|sys|dmp|c|h|cpp)\b)|\.{0,2}/(?:[^/\s:]+/)*([^/\s]+\.(?:pdb|dll|exe|sys|dmp|c|h|cpp)\b)`)
 )
