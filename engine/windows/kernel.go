@@ -108,11 +108,11 @@ func (s *System) scanDown(inside uint64) (uint64, bool) {
 // be guessed before.
 func (s *System) attachKernelSymbols(ctx context.Context) {
 	s.nt.Symbols(ctx)
-	s.refinePaging()
+	s.refinePaging(ctx)
 	s.findKDBGAgain()
 	if s.nt.Types() == nil && ctx.Err() == nil {
 		s.useProfile(ctx)
-		s.refinePaging()
+		s.refinePaging(ctx)
 	}
 }
 

@@ -139,12 +139,16 @@ func (s *System) tryRoot(root uint64) bool {
 
 // refinePaging takes the options that depend on the build and the machine from
 // the kernel's symbols, and starts the address spaces anew with them.
-func (s *System) refinePaging() {
+func (s *System) refinePaging(ctx context.Context) {
 	if !s.Paged() {
 		return
 	}
 	o := s.paging.Load().Options()
-	o.InvalidPteMask, _ = s.Global("MiState", "_MI_SYSTEM_INFORMATION").Field("Hardware.InvalidPteMask").Uint()
+	mask, err := s.Global("MiState", "_MI_SYSTEM_INFORMATION").Field("Hardware.InvalidPteMask").Uint()
+	if err != nil && s.profile != nil {
+		mask = s.invalidMask(ctx)
+	}
+	o.InvalidPteMask = mask
 	bit := func(b *amd64.Bits, typeName, field string) {
 		t, err := s.Type(typeName)
 		if err != nil {
@@ -165,6 +169,7 @@ func (s *System) refinePaging() {
 	}
 	s.paging.Store(amd64.NewPaging(o))
 	s.kernel = memory.NewAddressSpace(s.dump, s.paging.Load(), s.dtb, nil)
+	s.spaces.Clear()
 	s.nt.space = s.kernel
 }
 
