@@ -34,6 +34,14 @@ type display struct {
 	moved bool   // next was set; before that it is the instruction pointer
 }
 
+// displayed notes the commands outside the d family that a plain d repeats.
+func (s *Session) displayed(name string) {
+	switch name = strings.ToLower(name); name {
+	case "dt", "dv", "dx":
+		s.display.form = name
+	}
+}
+
 // A displayCall is one use of a d command.
 type displayCall struct {
 	form     string // normalised letters: "db", "dD", "dps", "dpS"

@@ -59,7 +59,6 @@ type dtCall struct {
 }
 
 func (s *Session) runDt(ctx context.Context, c *expr.Cursor) error {
-	s.display.form = "dt"
 	d, err := s.parseDt(c)
 	if err != nil || d == nil {
 		return err

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"kdap/engine/arch/amd64"
@@ -27,7 +28,14 @@ func (s *Session) env() expr.Env {
 
 func (e env) Radix() int       { return e.s.settings.radix }
 func (e env) DefaultCpp() bool { return e.s.settings.cpp }
-func (e env) PointerSize() int { return 8 }
+
+// PointerSize follows the effective machine.
+func (e env) PointerSize() int {
+	if e.s.machine() == x86Machine {
+		return 4
+	}
+	return 8
+}
 
 func (e env) Memory() memory.Space { return e.s.space() }
 
@@ -47,6 +55,9 @@ func (e env) Register(name string) (expr.Register, error) {
 	name = strings.ToLower(name)
 	if strings.HasPrefix(name, "$") {
 		return e.s.pseudoRegister(e.ctx, name)
+	}
+	if e.s.machine() == x86Machine && slices.Contains(registerOrder, name) {
+		return expr.Register{}, expr.ErrNotFound // x86 code has no 64-bit registers
 	}
 	if name == "esp" { // the debugger gives the whole of it
 		name = "rsp"

@@ -157,6 +157,7 @@ func (s *Session) runOne(ctx context.Context, cur *expr.Cursor) (*Call, error) {
 		return call, s.unknown(cur, name)
 	}
 	cur.Pos += len(name)
+	s.displayed(name)
 	err := c.Run(ctx, s, call)
 	if err == nil {
 		err = cur.Extra()

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"kdap/engine/expr"
+	"kdap/engine/memory"
 )
 
 // A refusal is kdap's answer to a command that it will never run. It ends the line.
@@ -65,7 +66,8 @@ func refusals() []refused {
 		{refuseMemory, "e ea eb ed eD ef ep eq eu ew eza ezu", refusedEnter},
 		{refuseMemory, "f fp m", refusedFill},
 		{refuseMemory, ".dvalloc .dvfree", syntaxErrorAtEnd},
-		{refuseMemory, "a .readmem !eb !ed .closehandle", nil},
+		{refuseMemory, "a !eb !ed .closehandle", nil},
+		{refuseMemory, ".readmem", refusedRead},
 		{refuseHardware, "rdmsr wrmsr", refusedMSR},
 		{refuseHardware, "ib iw id ob ow od", caretAt("Operation not supported in current debug session", 2)},
 		{refuseHost, "!dreg !net_send !driveinfo !diskspace !homedir .netuse !igrep", nil},
@@ -193,7 +195,8 @@ func refusedDataBreakpoints(_ context.Context, _ *Session, c *Call) error {
 
 // refusedEnter reads the operands of the e commands, as WinDbg does before it fails.
 func refusedEnter(_ context.Context, s *Session, c *Call) error {
-	if _, err := s.address(c.Args); err != nil {
+	addr, err := s.address(c.Args)
+	if err != nil {
 		return err
 	}
 	switch kind := strings.ToLower(c.Name[1:]); kind {
@@ -215,16 +218,24 @@ func refusedEnter(_ context.Context, s *Session, c *Call) error {
 			return err
 		}
 	}
-	return expr.Caret("Memory access error", c.Args.Pos)
+	return s.refusedWrite(c, s.space(), addr)
 }
 
 func refusedFill(_ context.Context, s *Session, c *Call) error {
-	if _, err := expr.ReadRange(s.env(), c.Args, expr.RangeSpec{ElemSize: 1}); err != nil {
+	r, err := expr.ReadRange(s.env(), c.Args, expr.RangeSpec{ElemSize: 1})
+	if err != nil {
 		return err
 	}
+	space, target := s.space(), r.Addr
+	if strings.EqualFold(c.Name, "fp") {
+		space = memory.PhysicalSpace{Phys: s.env().Physical()}
+	}
 	if strings.EqualFold(c.Name, "m") {
-		if _, err := s.address(c.Args); err != nil {
+		if target, err = s.address(c.Args); err != nil {
 			return err
+		}
+		if _, err := memory.ReadUint(space, r.Addr, 1); err != nil {
+			return expr.Caret("Memory access error", c.Args.Pos)
 		}
 	} else if c.Args.Done() {
 		return expr.Caret("Syntax error", c.Args.Pos)
@@ -233,6 +244,24 @@ func refusedFill(_ context.Context, s *Session, c *Call) error {
 		if _, err := s.number(c.Args); err != nil {
 			return err
 		}
+	}
+	return s.refusedWrite(c, space, target)
+}
+
+// refusedRead is .readmem: it fails at its file before it would write.
+func refusedRead(_ context.Context, s *Session, c *Call) error {
+	if c.Word() == "" {
+		return expr.Caret("Non-empty string required", c.Args.Pos)
+	}
+	skipToSemicolon(c.Args)
+	return Failf("Unable to open file")
+}
+
+// refusedWrite ends a command that would write. WinDbg tries to, and fails in
+// the mapped file where the memory is there.
+func (s *Session) refusedWrite(c *Call, space memory.Space, target uint64) error {
+	if _, err := memory.ReadUint(space, target, 1); err == nil {
+		s.printf("Exception 0xc0000005 while accessing file mapping\n")
 	}
 	return expr.Caret("Memory access error", c.Args.Pos)
 }

@@ -350,4 +350,3 @@ func (s *Session) showHit(q searchCall, va uint64) {
 	b, valid := readHoles(q.space, va, f.cells*uint64(f.size))
 	s.printf("%s", w.rows(va, b, valid))
 }
-

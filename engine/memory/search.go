@@ -179,7 +179,9 @@ func Behind(s Space, va uint64, err error) (uint64, bool) {
 	if e, ok := err.(*ReadError); ok && e.Span > span && !e.Physical {
 		span = e.Span
 	}
-	if b, ok := s.(interface{ Next(va uint64) (uint64, bool) }); ok {
+	if b, ok := s.(interface {
+		Next(va uint64) (uint64, bool)
+	}); ok {
 		return b.Next(va)
 	}
 	next := va | (span - 1)
