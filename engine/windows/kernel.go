@@ -110,7 +110,7 @@ func (s *System) attachKernelSymbols(ctx context.Context) {
 	s.nt.Symbols(ctx)
 	s.refinePaging(ctx)
 	s.findKDBGAgain()
-	if s.nt.Types() == nil && ctx.Err() == nil {
+	if !s.hasTypes() && ctx.Err() == nil {
 		s.useProfile(ctx)
 		s.refinePaging(ctx)
 	}
@@ -129,8 +129,16 @@ func (s *System) findKDBGAgain() {
 	if s.kdbg == nil && s.nt.Size != 0 {
 		s.kdbg, _ = scanKDBG(s.kernel, s.nt.Base, s.nt.Size)
 	}
+	if s.kdbg == nil && !s.hasTypes() {
+		if s.dump.Header.HasDebuggerData() {
+			s.kdbg = s.kdbgByBase(s.dump.Header.KdDebuggerDataBlock)
+		}
+		if s.kdbg == nil {
+			s.kdbg = s.scanEncodedKDBG()
+		}
+	}
 	if s.kdbg == nil {
-		s.problems = append(s.problems, errors.New("no KDBG found; the kernel's symbols are used in its place"))
+		s.problems = append(s.problems, errors.New(noKDBG(s.hasTypes())))
 	}
 }
 
@@ -151,4 +159,11 @@ func (s *System) encodedKDBG(addr uint64) *KDBG {
 		}
 	}
 	return nil
+}
+
+func noKDBG(types bool) string {
+	if types {
+		return "no KDBG found; the kernel's symbols are used in its place"
+	}
+	return "no KDBG found: the kernel's debugger data is not in the dump"
 }

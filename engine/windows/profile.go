@@ -23,14 +23,21 @@ func (s *System) SymbolRank() string {
 	if s.nt == nil {
 		return "none"
 	}
-	switch state := s.nt.SymbolState(); {
-	case state == "pdb" || state == "isf":
-		return state
-	case s.profile != nil:
+	if s.profile != nil {
 		return "profile"
-	default:
-		return state
 	}
+	return s.nt.SymbolState()
+}
+
+// hasTypes reports whether the kernel's symbols describe its structures: there
+// are PDBs without types too.
+func (s *System) hasTypes() bool {
+	src := s.nt.Types()
+	if src == nil {
+		return false
+	}
+	_, ok := src.Type("_EPROCESS")
+	return ok
 }
 
 // useProfile takes the built-in profile for a kernel without symbols. It must
@@ -77,7 +84,7 @@ func (s *System) useProfile(ctx context.Context) {
 	}
 	s.setProfile(nil)
 	if !known {
-		whys = append([]error{fmt.Errorf("there are no symbols for the kernel, and no profile is built in for build %d", build)}, whys...)
+		whys = append([]error{fmt.Errorf("no symbols describe the kernel's structures, and no profile is built in for build %d", build)}, whys...)
 	}
 	s.problems = append(s.problems, whys...)
 }
@@ -102,9 +109,9 @@ func (s *System) cutProfile(p *profile.Profile) *profile.Profile {
 
 func profileNote(p *profile.Profile, build uint32, known bool) error {
 	if known {
-		return fmt.Errorf("there are no symbols for the kernel: its structures are read by the built-in profile of %v, which fits this dump; routines have the names that modules export", p)
+		return fmt.Errorf("no symbols describe the kernel's structures: they are read by the built-in profile of %v, which fits this dump; routines have the names that modules export", p)
 	}
-	return fmt.Errorf("there are no symbols for the kernel, and no profile is built in for build %d: its structures are read by that of %v, which fits this dump as far as that can be checked", build, p)
+	return fmt.Errorf("no symbols describe the kernel's structures, and no profile is built in for build %d: they are read by that of %v, which fits this dump as far as that can be checked", build, p)
 }
 
 // setProfile changes where types come from, and forgets what was answered before.
