@@ -177,11 +177,7 @@ func unwindStart(ctx context.Context, m *windows.Module, va uint64) uint64 {
 
 // currentCode is the address of the current instruction.
 func (s *Session) currentCode() (uint64, error) {
-	regs, err := s.registers()
-	if err != nil {
-		return 0, err
-	}
-	return regs.RIP, nil
+	return s.ip()
 }
 
 // asmOptions are the switches of .asm.

@@ -22,6 +22,7 @@ func TestRecordedCode(t *testing.T) {
 		// An address beyond physical memory has no byte here.
 		{"lab/disasm-options.txt", "lab19041", true, regexp.MustCompile(`^up PotionShop`)},
 		{"triage_x64/disasm.txt", "triage_x64", false, nil},
+		{"triage_arm64/disasm.txt", "triage_arm64", false, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.record, func(t *testing.T) {

@@ -56,6 +56,9 @@ func (e env) Register(name string) (expr.Register, error) {
 	if strings.HasPrefix(name, "$") {
 		return e.s.pseudoRegister(e.ctx, name)
 	}
+	if r, ok := e.s.arm64Register(name); ok {
+		return r, nil
+	}
 	if e.s.machine() == x86Machine && slices.Contains(registerOrder, name) {
 		return expr.Register{}, expr.ErrNotFound // x86 code has no 64-bit registers
 	}

@@ -32,7 +32,7 @@ func cmdEffmach() *Command {
 		Run: func(_ context.Context, s *Session, c *Call) error {
 			word := strings.ToLower(c.Word())
 			if word == "." || word == "#" {
-				word = nativeMachine
+				word = s.ownMachine()
 			}
 			if word == "" {
 				word = s.machine()
@@ -58,7 +58,7 @@ func cmdEffmach() *Command {
 
 func (s *Session) machine() string {
 	if s.settings.machine == "" {
-		return nativeMachine
+		return s.ownMachine()
 	}
 	return s.settings.machine
 }
@@ -66,7 +66,7 @@ func (s *Session) machine() string {
 // checkMachine refuses registers and stacks while the effective machine is
 // another one than that of the set context. at is the place of the error.
 func (s *Session) checkMachine(at int) error {
-	own := nativeMachine
+	own := s.ownMachine()
 	if s.scope.x86 {
 		own = x86Machine
 	}

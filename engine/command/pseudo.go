@@ -217,6 +217,11 @@ func (s *Session) prcbPseudo() (uint64, error) {
 }
 
 func (s *Session) ip() (uint64, error) {
+	if c, err := s.arm64Registers(); c != nil {
+		return c.PC, nil
+	} else if err != nil {
+		return 0, err
+	}
 	regs, err := s.registers()
 	if err != nil {
 		return 0, err
@@ -225,6 +230,11 @@ func (s *Session) ip() (uint64, error) {
 }
 
 func (s *Session) stackPointer() (uint64, error) {
+	if c, err := s.arm64Registers(); c != nil {
+		return c.SP, nil
+	} else if err != nil {
+		return 0, err
+	}
 	regs, err := s.registers()
 	if err != nil {
 		return 0, err

@@ -67,6 +67,12 @@ func (s *Session) runRegisters(ctx context.Context, c *expr.Cursor, bare bool) e
 			}
 		}
 	}
+	switch arm, err := s.arm64Registers(); {
+	case err != nil:
+		return err
+	case arm != nil:
+		return s.runARM64Registers(ctx, c, arm, mask)
+	}
 	regs, err := s.registers()
 	if err != nil {
 		return err

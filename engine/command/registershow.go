@@ -38,11 +38,14 @@ const (
 	maskDefault = maskInteger64 | maskSegments
 )
 
-// maskLines are the lines of rm, in its order.
-var maskLines = []struct {
+// A maskLine is a line of rm.
+type maskLine struct {
 	mask registerMask
 	text string
-}{
+}
+
+// maskLines are the lines of rm, in its order.
+var maskLines = []maskLine{
 	{maskInteger32, "       1 - Integer state (32-bit) or"},
 	{maskInteger64, "       2 - Integer state (64-bit)"},
 	{maskFloat, "       4 - Floating-point state"},
@@ -62,10 +65,27 @@ var maskLines = []struct {
 	{maskDescriptor, "     100 - Descriptor and task state"},
 }
 
+// maskLines are the lines of rm for the machine of the dump.
+func (s *Session) maskLines() []maskLine {
+	if s.ownMachine() == arm64Machine {
+		return maskLinesARM64
+	}
+	return maskLines
+}
+
+// maskBits are the groups that the machine of the dump has.
+func (s *Session) maskBits() registerMask {
+	var all registerMask
+	for _, l := range s.maskLines() {
+		all |= l.mask
+	}
+	return all
+}
+
 // runMask is rm.
 func (s *Session) runMask(c *expr.Cursor) error {
 	show := func(mask registerMask) {
-		for _, l := range maskLines {
+		for _, l := range s.maskLines() {
 			if mask&l.mask == 0 {
 				continue
 			}
@@ -82,7 +102,7 @@ func (s *Session) runMask(c *expr.Cursor) error {
 		show(s.settings.regMask)
 		return nil
 	case c.Accept("?"):
-		show(maskAll)
+		show(s.maskBits())
 		return nil
 	}
 	v, err := s.number(c)
@@ -95,10 +115,11 @@ func (s *Session) runMask(c *expr.Cursor) error {
 
 // validMask drops the bits that stand for nothing, and says so.
 func (s *Session) validMask(v uint64) registerMask {
-	if bad := uint32(v) &^ uint32(maskAll); bad != 0 {
+	all := s.maskBits()
+	if bad := uint32(v) &^ uint32(all); bad != 0 {
 		s.printf("Ignored invalid bits %x\n", bad)
 	}
-	return registerMask(v) & maskAll
+	return registerMask(v) & all
 }
 
 // showRegisters prints the groups of registers and the current instruction.

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"kdap/engine"
+	"kdap/engine/arch/arm64"
 	"kdap/engine/expr"
 	"kdap/engine/windows"
 )
@@ -51,6 +52,7 @@ type Session struct {
 	lastType string // that dt . repeats
 	code     codeState
 	source   sourceState
+	arm64    *arm64.Context // of a dump of an ARM64 system, once it was read
 }
 
 // settings are the switches that commands set.
@@ -80,6 +82,9 @@ const defaultFrames = 256
 func NewSession(t *engine.Target, o Options) *Session {
 	s := &Session{target: t, sys: t.System, opts: o, out: io.Discard, note: func(string) {}, source: newSourceState()}
 	s.settings = settings{radix: 16, symopt: symoptEngine, kframes: defaultFrames, regMask: maskDefault}
+	if s.ownMachine() == arm64Machine {
+		s.settings.regMask = maskInteger64
+	}
 	if !o.Record {
 		s.settings.symopt |= symoptLines
 		s.settings.lines = true
