@@ -168,7 +168,7 @@ func (a *Adapter) stop(s *session.Session) {
 	b := s.Dump().BugCheck
 	name := b.Name
 	if b.Manual {
-		name += " (manual: the system was made to stop, it did not crash by itself)"
+		name += " (manual)"
 	}
 	a.event("stopped", stoppedBody{
 		StoppedEventBody: dap.StoppedEventBody{Reason: "exception", Description: name, Text: name},

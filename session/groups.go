@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -145,7 +146,7 @@ func (s *Session) selected(g rpc.Group) bool {
 // threadTitle is what a person looks for: the process, the thread's id, then
 // its description or what it does.
 func threadTitle(g rpc.Group, t rpc.GroupThread) string {
-	title := fmt.Sprintf("[%s %s] %s", hexID(g.PID), Visible(g.Name), hexID(t.TID))
+	title := fmt.Sprintf("[%s %s] %s", hexID(g.PID), Visible(cmp.Or(g.Name, "?")), hexID(t.TID))
 	switch {
 	case t.Name != "":
 		return title + " " + Visible(t.Name)

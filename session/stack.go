@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"kdap/engine/rpc"
 )
@@ -61,7 +62,8 @@ func (s *Session) Stack(ctx context.Context, threadID int) (*Stack, error) {
 }
 
 func (s *Session) newStack(name rpc.Thread, r rpc.StackResult) *Stack {
-	st := &Stack{Ended: r.Ended, Frames: make([]Frame, 0, len(r.Frames))}
+	ended := strings.ReplaceAll(r.Ended, "\n", "; ") // reasons that have reasons come in lines
+	st := &Stack{Ended: ended, Frames: make([]Frame, 0, len(r.Frames))}
 	for i, f := range r.Frames {
 		out := Frame{
 			ID: s.handles.frame(frameKey{s, name, i}), IP: uint64(f.IP), SP: uint64(f.SP),
@@ -76,9 +78,9 @@ func (s *Session) newStack(name rpc.Thread, r rpc.StackResult) *Stack {
 	}
 	// Where a walk ends early a last line says why. A thread without any frame
 	// gets one that can be selected, for its structures are there to be seen.
-	end := Frame{ID: s.handles.frame(frameKey{s, name, len(st.Frames)}), Kind: Note, Name: "the stack ends early: " + r.Ended}
+	end := Frame{ID: s.handles.frame(frameKey{s, name, len(st.Frames)}), Kind: Note, Name: "the stack ends early: " + ended}
 	if len(st.Frames) == 0 {
-		end.Kind, end.Name, end.Line = NoStack, "no stack: "+r.Ended, 1
+		end.Kind, end.Name, end.Line = NoStack, "no stack: "+ended, 1
 		end.Source = Source{Name: "no stack", Ref: s.handles.text(textKey{session: s, note: end.Name + "\n"})}
 	}
 	st.Frames = append(st.Frames, end)

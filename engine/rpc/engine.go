@@ -39,6 +39,7 @@ type target struct {
 	*engine.Target
 	key    targetKey
 	stacks stackCache
+	listed sync.Map // addresses of threads that the lists and processors name
 	lines  sync.Map // textKey → line of an instruction in its function's text
 
 	opened chan struct{} // closed when open has come to an end

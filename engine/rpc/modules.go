@@ -28,11 +28,15 @@ type ProcessParams struct {
 }
 
 func onModules(_ *client, ctx context.Context, t *target, p ProcessParams) (any, error) {
+	r := ModulesResult{Modules: []Module{}}
 	sp, err := t.space(ctx, p.Process)
 	if err != nil {
-		return nil, err
+		// The kernel's modules are there without the process.
+		r.Errors = append(r.Errors, err.Error())
+		if sp, err = t.space(ctx, 0); err != nil {
+			return nil, err
+		}
 	}
-	r := ModulesResult{Modules: []Module{}}
 	for _, m := range sp.modules.All() {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -39,8 +39,12 @@ func (t *target) place(name Thread) (place, error) {
 	}
 	th := t.System.Thread(addr)
 	p, err := th.Process()
-	if err != nil {
-		return place{}, fmt.Errorf("%w: %s: %v", errNoThread, name, err)
+	if err != nil && !th.IsThread() {
+		// Small dumps save less of a thread than tells that it is one. What
+		// the lists and processors name is one all the same.
+		if _, listed := t.listed.Load(addr); !listed {
+			return place{}, fmt.Errorf("%w: %s: %v", errNoThread, name, err)
+		}
 	}
 	return place{name: threadName(th), thread: th, process: p, cpu: -1}, nil
 }
@@ -49,6 +53,7 @@ func (t *target) place(name Thread) (place, error) {
 func (t *target) crashPlace() place {
 	cpu := t.System.CrashProcessor()
 	if addr, err := t.System.CurrentThread(cpu); err == nil {
+		t.listed.Store(addr, true)
 		if p, err := t.place(Thread(Hex(addr).String())); err == nil {
 			return p
 		}
@@ -73,6 +78,7 @@ func onGroups(_ *client, ctx context.Context, t *target, _ struct{}) (any, error
 				r.Errors = append(r.Errors, list.Error{Where: "threads", Why: err.Error()})
 				continue
 			}
+			t.listed.Store(th.Addr(), true)
 			gt := names.thread(th, running)
 			listed = listed || gt.Thread == crash.name
 			g.Threads = append(g.Threads, gt)
@@ -197,9 +203,12 @@ func (t *target) walkNow(ctx context.Context, p place) (*walked, error) {
 	if cerr := ctx.Err(); cerr != nil {
 		return nil, cerr
 	}
-	w := &walked{stack: st, modules: p.process.Modules(ctx), space: t.System.Kernel(), process: Hex(p.process.Addr())}
-	if space, serr := p.process.Space(); serr == nil {
-		w.space = space
+	w := &walked{stack: st, modules: t.System.KernelModules(ctx), space: t.System.Kernel()}
+	if p.process.Addr() != 0 {
+		w.modules, w.process = p.process.Modules(ctx), Hex(p.process.Addr())
+		if space, serr := p.process.Space(); serr == nil {
+			w.space = space
+		}
 	}
 	w.ended = errors.Join(err, st.Ended)
 	return w, nil
