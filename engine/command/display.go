@@ -32,6 +32,8 @@ type display struct {
 	form  string // letters of the command that plain d repeats; "" is db
 	next  uint64 // where a command without an address goes on
 	moved bool   // next was set; before that it is the instruction pointer
+
+	physical uint64 // where !db and its like go on
 }
 
 // displayed notes the commands outside the d family that a plain d repeats.

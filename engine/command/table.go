@@ -33,6 +33,7 @@ func families() [][]*Command {
 		displayCommands(),
 		typeCommands(),
 		searchCommands(),
+		physicalCommands(),
 		codeCommands(),
 		sourceCommands(),
 		localCommands(),
