@@ -55,7 +55,8 @@ func Processes(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[
 // those of the lists.
 func AllProcesses(ctx context.Context, sys *windows.System) iter.Seq2[windows.Process, error] {
 	return func(yield func(windows.Process, error) bool) {
-		if idle, err := sys.IdleProcess(); err == nil && !yield(idle, nil) {
+		// A triage dump saves one process, which may be that one.
+		if idle, err := sys.IdleProcess(); err == nil && sys.Paged() && !yield(idle, nil) {
 			return
 		}
 		for p, err := range sys.Processes(ctx) {
