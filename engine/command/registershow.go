@@ -125,6 +125,9 @@ func (s *Session) validMask(v uint64) registerMask {
 // showRegisters prints the groups of registers and the current instruction.
 func (s *Session) showRegisters(ctx context.Context, regs *amd64.Context, mask registerMask) {
 	x86 := s.machine() == x86Machine
+	if x86 && !s.scope.x86 {
+		s.printf("The context is partially valid. Only x86 user-mode context is available.\n")
+	}
 	if mask&(maskInteger32|maskInteger64) != 0 {
 		if x86 {
 			s.showX86(regs)
