@@ -88,6 +88,7 @@ func (s *Session) setRegisters(regs *amd64.Context) {
 	s.scope.regs, s.scope.regsErr = regs, nil
 	s.scope.set, s.scope.x86 = true, false
 	s.scope.base, s.scope.frame = 0, frameScope{}
+	s.code.next = nil // u begins at the new instruction
 }
 
 // setProcess makes p the process context; registers and frame stay.
