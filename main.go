@@ -40,7 +40,7 @@ func run(ctx context.Context) int {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(listCommand(), runCommand(), shellCommand(), dapCommand(), engineCommand(), demoCommand())
+	root.AddCommand(listCommand(), runCommand(), shellCommand(), versionCommand(), doctorCommand(), dapCommand(), engineCommand(), demoCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
