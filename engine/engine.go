@@ -24,9 +24,11 @@ type Options struct {
 	Progress func(done, total uint64)
 }
 
-// A Target is an open dump. It is safe for concurrent use.
+// A Target is an open dump: a kernel's with all processes, or that of one user
+// process. It is safe for concurrent use.
 type Target struct {
-	Dump    *dump.File
+	Dump    *dump.File     // without anything in it for a user minidump
+	User    *dump.UserFile // nil for a kernel dump
 	System  *windows.System
 	Symbols *symbols.Finder
 }
@@ -39,11 +41,21 @@ func Open(ctx context.Context, path string, o Options) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := dump.Open(ctx, path, dump.Options{CacheDir: cache, Progress: o.Progress})
+	finder := newFinder(o, cache)
+	opt := dump.Options{CacheDir: cache, Progress: o.Progress}
+	f, err := dump.Open(ctx, path, opt)
+	var refused *dump.OpenError
+	if errors.As(err, &refused) && refused.Reason == dump.UserDump {
+		u, err := dump.OpenUser(ctx, path, opt)
+		if err != nil {
+			return nil, err
+		}
+		sys := windows.OpenUser(u, finder)
+		return &Target{Dump: sys.Dump(), User: u, System: sys, Symbols: finder}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	finder := newFinder(o, cache)
 	sys, err := windows.Open(ctx, f, finder)
 	if err != nil {
 		_ = f.Close()
@@ -56,11 +68,20 @@ func Open(ctx context.Context, path string, o Options) (*Target, error) {
 // fully, for a person, in the order found.
 func (t *Target) Problems() []error {
 	var all []error
-	for _, w := range t.Dump.Warnings() {
+	warnings := t.Dump.Warnings()
+	if t.User != nil {
+		warnings = t.User.Warnings()
+	}
+	for _, w := range warnings {
 		all = append(all, errors.New(w.Msg))
 	}
 	return append(all, t.System.Problems()...)
 }
 
 // Close unmaps the dump. Nothing that was read from the target may be used afterwards.
-func (t *Target) Close() error { return t.Dump.Close() }
+func (t *Target) Close() error {
+	if t.User != nil {
+		return t.User.Close()
+	}
+	return t.Dump.Close()
+}

@@ -48,7 +48,7 @@ func (s *Session) Complete(ctx context.Context, line string, pos int) (start int
 	switch {
 	case before == "" && f.word == "":
 	case before == "":
-		f.commands()
+		f.commands(s)
 		f.aliases(s)
 		// A dot or an exclamation mark begins nothing but a command.
 		if module == "" || module[0] == '.' {
@@ -86,8 +86,8 @@ func (f *completer) add(text, detail, kind string) {
 	}
 }
 
-func (f *completer) commands() {
-	all := names()
+func (f *completer) commands(s *Session) {
+	all := s.names()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		f.add(name, all[name].Short, "command")
 	}

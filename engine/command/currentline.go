@@ -39,12 +39,12 @@ func (s *Session) printInstruction(ctx context.Context, regs *amd64.Context) {
 	o := s.disasmOptions(ctx)
 	it := s.instructionAt(regs)
 	line := it.Line(o)
-	if regs.CS == userCode {
+	if regs.CS == userCode && s.debuggee.selectors() {
 		line = "0033:" + line
 	}
 	line = s.codeView(ctx).lineNumber(ctx, regs.RIP) + line
 	if it.State == disasm.Decoded {
-		if extra := it.Inst.Effective(regs.RIP, contextRegisters{regs}, s.space(), true, &o); extra != "" {
+		if extra := it.Inst.Effective(regs.RIP, contextRegisters{regs}, s.space(), s.debuggee.selectors(), &o); extra != "" {
 			line += strings.Repeat(" ", max(1, s.instructionWidth()-len(line)-len(extra))) + extra
 		}
 	}

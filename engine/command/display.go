@@ -67,7 +67,7 @@ func (s *Session) runDisplay(ctx context.Context, c *Call) error {
 		if d.form = s.display.form; d.form == "" {
 			d.form = "db"
 		}
-		if other, name, ok := lookupNative(d.form); ok && (name == "dt" || name == "dv" || name == "dx") {
+		if other, name, ok := s.debuggee.vocabulary().nativeName(d.form); ok && (name == "dt" || name == "dv" || name == "dx") {
 			return other.Run(ctx, s, &Call{Name: name, Args: c.Args})
 		}
 	}

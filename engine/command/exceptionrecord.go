@@ -32,7 +32,7 @@ func cmdExr() *Command {
 				return err
 			}
 			if addr == ^uint64(0) {
-				s.showException(ctx, s.target.Dump.Header.Exception())
+				s.showException(ctx, s.exception())
 				return nil
 			}
 			size := dump.ExceptionSize
@@ -117,14 +117,14 @@ func cmdBugcheck() *Command {
 	}
 }
 
-// printLastEvent prints what stopped the system, and the host's clock.
-func (s *Session) printLastEvent() {
-	e := s.target.Dump.Header.Exception()
-	name, ok := windows.ExceptionName(e.Code)
-	if !ok {
-		name = "Unknown exception"
+// printLastEvent prints what stopped the system, named with its thread if
+// asked for, and the host's clock.
+func (s *Session) printLastEvent(named bool) {
+	e, who := s.debuggee.event()
+	if !named {
+		who = ""
 	}
-	s.printf("Last event: %s - code %08x (first/second chance not available)\n", name, e.Code)
+	s.printf("Last event: %s%s - code %08x (first/second chance not available)\n", who, exceptionWords(e.Code), e.Code)
 	now := time.Now()
 	_, offset := now.Zone()
 	ft := uint64(now.UnixNano()/100) + unixEpoch
@@ -138,7 +138,7 @@ func cmdLastEvent() *Command {
 	return &Command{
 		Names: []string{".lastevent"}, Short: "show what stopped the system",
 		Run: func(_ context.Context, s *Session, _ *Call) error {
-			s.printLastEvent()
+			s.printLastEvent(true)
 			return nil
 		},
 	}
@@ -149,7 +149,7 @@ func cmdEventLog() *Command {
 		Names: []string{".eventlog"}, Short: "show the latest events: in a dump the last one",
 		Run: func(_ context.Context, s *Session, _ *Call) error {
 			s.printf("Event log is empty\n")
-			s.printLastEvent()
+			s.printLastEvent(false)
 			return nil
 		},
 	}
@@ -172,7 +172,7 @@ func cmdTime() *Command {
 					return err
 				}
 			}
-			s.printSessionTimes(time.Duration(min(hours, maxHours)) * time.Hour)
+			s.debuggee.printTimes(s, time.Duration(min(hours, maxHours))*time.Hour)
 			return nil
 		},
 	}

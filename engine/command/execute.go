@@ -144,7 +144,7 @@ func (s *Session) runOne(ctx context.Context, cur *expr.Cursor) (*Call, error) {
 	if done, err := s.fixedName(cur); done {
 		return call, err
 	}
-	c, name := find(cur.Rest())
+	c, name := s.debuggee.vocabulary().find(cur.Rest())
 	call.Name = name
 	call.extension = name != "" && name[0] == '!' && name != "!!"
 	if call.extension {
@@ -191,14 +191,14 @@ func firstWord(text string) (word, rest string) {
 // find returns the command that text begins with, and its name as it stands
 // there. For dot words and extensions the name is there also when they are not
 // known.
-func find(text string) (*Command, string) {
+func (v *vocabulary) find(text string) (*Command, string) {
 	switch {
 	case strings.HasPrefix(text, "!!"):
-		return lookupWordOrRefusal("!!"), "!!"
+		return v.wordOrRefusal("!!"), "!!"
 	case text[0] == '.' || text[0] == '!':
-		return findWord(text)
+		return v.findWord(text)
 	}
-	c, name, ok := lookupNative(text)
+	c, name, ok := v.nativeName(text)
 	if r, rname, rok := lookupRefusedNative(text); rok && (!ok || len(rname) > len(name)) {
 		return r, rname
 	}
@@ -210,23 +210,23 @@ func find(text string) (*Command, string) {
 
 // findWord finds a dot word or an extension. Its name ends at the first
 // character that names have not; ".f+" and ".asm-" have a sign.
-func findWord(text string) (*Command, string) {
+func (v *vocabulary) findWord(text string) (*Command, string) {
 	n := 1
 	for n < len(text) && isNameByte(text[n]) {
 		n++
 	}
 	if n < len(text) && (text[n] == '+' || text[n] == '-') {
-		if c := lookupWordOrRefusal(text[:n+1]); c != nil {
+		if c := v.wordOrRefusal(text[:n+1]); c != nil {
 			return c, text[:n+1]
 		}
 	}
 	name := text[:n]
-	if c := lookupWordOrRefusal(name); c != nil {
+	if c := v.wordOrRefusal(name); c != nil {
 		return c, name
 	}
 	// "!kdexts.process": the extension's own name may stand before.
 	if dll, word, ok := strings.Cut(name[1:], "."); ok && name[0] == '!' && extensionNames[strings.ToLower(dll)] {
-		if c := lookupWordOrRefusal("!" + word); c != nil {
+		if c := v.wordOrRefusal("!" + word); c != nil {
 			return c, name
 		}
 	}
@@ -248,8 +248,8 @@ var extensionNames = map[string]bool{
 	"kdexts": true, "exts": true, "ext": true, "ntsdexts": true, "uext": true, "wow64exts": true, "mex": true, "kext": true,
 }
 
-func lookupWordOrRefusal(name string) *Command {
-	if c, ok := lookupWord(name); ok {
+func (v *vocabulary) wordOrRefusal(name string) *Command {
+	if c, ok := v.word(name); ok {
 		return c
 	}
 	return lookupRefusedWord(name)

@@ -67,9 +67,9 @@ func runHelp(_ context.Context, s *Session, c *Call) error {
 }
 
 // names returns the commands by their names.
-func names() map[string]*Command {
+func (s *Session) names() map[string]*Command {
 	all := map[string]*Command{}
-	for _, c := range All() {
+	for _, c := range s.debuggee.vocabulary().commands() {
 		for _, n := range c.Names {
 			all[n] = c
 		}
@@ -79,7 +79,7 @@ func names() map[string]*Command {
 
 // listCommands prints one row a command in order of names.
 func (s *Session) listCommands(want func(name string) bool) {
-	all := names()
+	all := s.names()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if want(name) {
 			s.printf("   %s", name)
@@ -97,14 +97,14 @@ func (s *Session) printHelp(word string) {
 		s.listCommands(func(string) bool { return true })
 		return
 	}
-	all := names()
+	all := s.names()
 	for _, name := range []string{word, strings.ToLower(word), "." + word, "!" + word} {
 		if c, ok := all[name]; ok {
 			s.printf("%s %s\n    %s\n", name, c.Args, c.Short)
 			return
 		}
 	}
-	if c, name := find(word); c != nil && name == word {
+	if c, name := s.debuggee.vocabulary().find(word); c != nil && name == word {
 		s.printf("%s is known and refused.\n", word)
 		return
 	}
@@ -146,7 +146,7 @@ func runExtMatch(_ context.Context, s *Session, c *Call) error {
 	}
 	c.Args.SkipBlanks()
 	pattern := wildcard.Compile(c.Word())
-	for _, name := range slices.Sorted(maps.Keys(names())) {
+	for _, name := range slices.Sorted(maps.Keys(s.names())) {
 		if name[0] != '!' || group != "" && group != groupOf(name) {
 			continue
 		}
@@ -172,7 +172,7 @@ func (s *Session) suggest(word string) {
 		distance int
 	}
 	var found []near
-	for name := range names() {
+	for name := range s.names() {
 		d := editDistance(bare, strings.ToLower(strings.TrimLeft(name, ".!")))
 		if d <= min(2, len(bare)/3) {
 			found = append(found, near{name, d})

@@ -12,9 +12,12 @@ import (
 // lmVersion prints the rows of a module's version resource. Without one the
 // debugger lists the languages it looked for.
 func (s *Session) lmVersion(ctx context.Context, m *windows.Module, row func(label, value string)) {
+	if cv, err := m.SavedCodeView(); err == nil {
+		row("Index Key:", "(GUID) "+cv.GUID.String())
+	}
 	v := s.moduleVersion(ctx, m)
 	if v == nil {
-		row("Translations:", "0000.04b0 0000.04e4 0409.04b0 0409.04e4")
+		row("Translations:", strings.Join(defaultTranslations, " "))
 		s.printf("    Information from resource tables:\n")
 		return
 	}
@@ -31,6 +34,9 @@ func (s *Session) moduleVersion(ctx context.Context, m *windows.Module) *pe.Vers
 		}
 	}
 	if s.mappedImage(ctx, m) == "" {
+		if v, ok := m.SavedVersion(); ok {
+			return v
+		}
 		return nil
 	}
 	img, _, err := m.LocalFile(ctx, s.finder())
@@ -58,6 +64,9 @@ func (s *Session) printVersion(v *pe.Version, row func(label, value string)) {
 	for _, t := range v.Translations {
 		codes = append(codes, fmt.Sprintf("%04x.%04x", t&0xffff, t>>16))
 	}
+	if codes == nil {
+		codes = defaultTranslations
+	}
 	row("Translations:", strings.Join(codes, " "))
 	s.printf("    Information from resource tables:\n")
 	for _, key := range versionKeys {
@@ -66,6 +75,10 @@ func (s *Session) printVersion(v *pe.Version, row func(label, value string)) {
 		}
 	}
 }
+
+// defaultTranslations are the languages and code pages that are looked for when
+// the resource does not name its own.
+var defaultTranslations = []string{"0000.04b0", "0000.04e4", "0409.04b0", "0409.04e4"}
 
 // versionKeys are the texts of a version resource in the order of lm.
 var versionKeys = []string{

@@ -177,8 +177,10 @@ func (s *Session) useScope() {
 // that show load states call it.
 func (s *Session) settle(ctx context.Context) {
 	set := s.moduleSet(ctx)
-	if nt := s.sys.Nt(); nt != nil && !s.symbols.started && set.Find(nt.Base) == nt {
-		s.symbolsOf(ctx, nt)
+	if !s.symbols.started {
+		if first := s.debuggee.firstModule(ctx, s); first != nil && set.Find(first.Base) == first {
+			s.symbolsOf(ctx, first)
+		}
 	}
 	s.symbols.started = true
 	scopes := s.modules.scopes

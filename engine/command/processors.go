@@ -114,7 +114,7 @@ func (s *Session) onProcessor(n int, f func() error) error {
 	s.scope = before
 	_, s.scope.memory = s.processorThread(before.cpu)
 	if !before.set && s.scope.own == nil {
-		s.scope.regs, s.scope.regsErr = s.sys.CrashRegisters(before.cpu)
+		s.scope.regs, s.scope.regsErr = s.sys.StopRegisters(before.cpu)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kdap/engine/arch/amd64"
+	"kdap/engine/dump"
 	"kdap/engine/expr"
 	"kdap/engine/memory"
 	"kdap/engine/types"
@@ -129,10 +130,10 @@ var pseudos = map[string]pseudo{
 	// A dump holds an exception that nobody handled: the second chance.
 	"$exr_chance": plain(number(2)),
 	"$exr_code": plain(func(s *Session) (uint64, error) {
-		return uint64(s.target.Dump.Header.Exception().Code), nil
+		return uint64(s.exception().Code), nil
 	}),
 	"$exr_numparams": plain(func(s *Session) (uint64, error) {
-		return uint64(s.target.Dump.Header.Exception().NumberParameters), nil
+		return uint64(s.exception().NumberParameters), nil
 	}),
 
 	"$previp": none, "$relip": none, "$ea": none, "$ea2": none, "$clrex": none, "$lastclrex": none,
@@ -151,7 +152,10 @@ func (s *Session) pseudoRegister(ctx context.Context, name string) (expr.Registe
 	if digits, ok := strings.CutPrefix(name, "$exr_param"); ok {
 		return s.exceptionParameter(digits)
 	}
-	f, ok := pseudos[name]
+	f, ok := s.debuggee.pseudo(name)
+	if !ok {
+		f, ok = pseudos[name]
+	}
 	if !ok {
 		return expr.Register{}, expr.ErrNotFound
 	}
@@ -162,9 +166,15 @@ func (s *Session) pseudoRegister(ctx context.Context, name string) (expr.Registe
 	return r, nil
 }
 
+// exception is what the dump was made for.
+func (s *Session) exception() dump.Exception {
+	e, _ := s.debuggee.event()
+	return e
+}
+
 // exceptionParameter is $exr_param0 … $exr_param14.
 func (s *Session) exceptionParameter(digits string) (expr.Register, error) {
-	e := s.target.Dump.Header.Exception()
+	e := s.exception()
 	n, err := strconv.ParseUint(digits, 10, 8)
 	switch {
 	case err != nil || n >= uint64(len(e.Information)) || digits != strconv.FormatUint(n, 10):
@@ -251,7 +261,7 @@ func (s *Session) returnValue() (uint64, error) {
 }
 
 func (s *Session) eventIP() (uint64, error) {
-	regs, err := s.sys.CrashRegisters(s.sys.CrashProcessor())
+	regs, err := s.sys.StopRegisters(s.sys.CrashStop())
 	if err != nil {
 		return 0, err
 	}

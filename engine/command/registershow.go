@@ -73,13 +73,13 @@ func (s *Session) maskLines() []maskLine {
 	return maskLines
 }
 
-// maskBits are the groups that the machine of the dump has.
+// maskBits are the groups that the dump has.
 func (s *Session) maskBits() registerMask {
 	var all registerMask
 	for _, l := range s.maskLines() {
 		all |= l.mask
 	}
-	return all
+	return all & s.debuggee.registerMasks()
 }
 
 // runMask is rm.

@@ -86,7 +86,7 @@ func cmdCxr() *Command {
 				s.resetSetContext()
 				return nil
 			case addr == ^uint64(0):
-				return nil // the exception context, which a kernel dump has not
+				return s.useException(ctx)
 			case size != amd64.ContextSize:
 				return Failf(canonicalError)
 			}
@@ -109,11 +109,24 @@ func cmdCxr() *Command {
 func cmdEcxr() *Command {
 	return &Command{
 		Names: []string{".ecxr"}, Short: "use the registers of the exception (user dumps only)",
-		Run: func(_ context.Context, s *Session, _ *Call) error {
-			s.notef("a kernel dump has no exception context; the crash is the default context")
-			return nil
-		},
+		Run: func(ctx context.Context, s *Session, _ *Call) error { return s.useException(ctx) },
 	}
+}
+
+// useException makes the registers of the exception the register context.
+func (s *Session) useException(ctx context.Context) error {
+	regs, err := s.debuggee.exceptionRegisters()
+	switch {
+	case err != nil:
+		s.notef("%v", err)
+		return Failf("Unable to get exception context, HRESULT 0x8000FFFF")
+	case regs == nil:
+		s.notef("a kernel dump has no exception context; the crash is the default context")
+		return nil
+	}
+	s.setRegisters(regs)
+	s.showRegisters(ctx, regs, s.settings.regMask)
+	return nil
 }
 
 func cmdTss() *Command {

@@ -13,7 +13,7 @@ import (
 // use) and the frame (for variables). Setting the registers puts the frame
 // back to 0; setting the process touches neither.
 type scope struct {
-	cpu     int             // current processor
+	cpu     int             // current processor; thread of a user minidump
 	process windows.Process // $proc
 	thread  windows.Thread  // $thread
 
@@ -47,7 +47,7 @@ type frameScope struct {
 }
 
 // resetScope goes back to the crashing processor, its thread and process.
-func (s *Session) resetScope() { s.switchProcessor(s.sys.CrashProcessor()) }
+func (s *Session) resetScope() { s.switchProcessor(s.sys.CrashStop()) }
 
 // switchProcessor makes processor n current, with its registers, thread and
 // the process that thread runs in.
@@ -61,7 +61,7 @@ func (s *Session) switchProcessor(n int) {
 // processorThread returns the thread that runs on processor n and the process
 // it runs in.
 func (s *Session) processorThread(n int) (t windows.Thread, p windows.Process) {
-	addr, err := s.sys.CurrentThread(n)
+	addr, err := s.sys.StopThread(n)
 	if err != nil {
 		return t, p
 	}
@@ -77,7 +77,7 @@ func (s *Session) resetRegisters() {
 	if s.scope.own != nil {
 		s.scope.regs, s.scope.regsErr = s.scope.own, nil
 	} else {
-		s.scope.regs, s.scope.regsErr = s.sys.CrashRegisters(s.scope.cpu)
+		s.scope.regs, s.scope.regsErr = s.sys.StopRegisters(s.scope.cpu)
 	}
 	s.scope.set, s.scope.x86 = false, false
 	s.scope.base, s.scope.frame = 0, frameScope{}

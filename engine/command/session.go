@@ -33,6 +33,8 @@ type Session struct {
 	sys    *windows.System
 	opts   Options
 
+	debuggee debuggee
+
 	ctx  context.Context // of the command line that runs
 	out  io.Writer
 	note func(text string)
@@ -80,7 +82,7 @@ const defaultFrames = 256
 
 // NewSession starts a session on an open dump.
 func NewSession(t *engine.Target, o Options) *Session {
-	s := &Session{target: t, sys: t.System, opts: o, out: io.Discard, note: func(string) {}, source: newSourceState()}
+	s := &Session{target: t, sys: t.System, debuggee: newDebuggee(t), opts: o, out: io.Discard, note: func(string) {}, source: newSourceState()}
 	s.settings = settings{radix: 16, symopt: symoptEngine, kframes: defaultFrames, regMask: maskDefault}
 	if s.ownMachine() == arm64Machine {
 		s.settings.regMask = maskInteger64
@@ -98,12 +100,9 @@ func NewSession(t *engine.Target, o Options) *Session {
 // Target returns the dump the session works on.
 func (s *Session) Target() *engine.Target { return s.target }
 
-// Prompt returns the prompt, "0: kd> ".
+// Prompt returns the prompt, "0: kd> " or "0:004> ".
 func (s *Session) Prompt() string {
-	if s.sys.ProcessorCount() <= 1 {
-		return "kd> "
-	}
-	return fmt.Sprintf("%d: kd> ", s.scope.cpu)
+	return s.debuggee.prompt(s.scope.cpu)
 }
 
 // printf prints output.

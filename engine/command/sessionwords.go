@@ -8,14 +8,10 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"time"
 
-	"kdap/engine/dump"
 	"kdap/engine/expr"
-	"kdap/engine/format"
 	"kdap/engine/memory"
 	"kdap/engine/symbols"
-	"kdap/engine/windows"
 )
 
 func sessionCommands() []*Command {
@@ -88,50 +84,22 @@ var suites = []string{
 // checkedBuild is the MajorVersion of a checked kernel.
 const checkedBuild = 0xc
 
-// printTarget prints the lines that vertarget and the opening text have.
+// printTarget prints the lines of vertarget.
 func (s *Session) printTarget() {
-	h := s.target.Dump.Header
-	s.printf("%s Kernel Version %d", systemName(h.MinorVersion), h.MinorVersion)
-	if t, ok := s.target.Dump.Triage(); ok && t.Fields.ServicePackBuild != 0 {
-		s.printf(" (Service Pack %d)", t.Fields.ServicePackBuild)
-	}
-	processors, kind := "UP", "Free"
-	if h.NumberProcessors != 1 {
-		processors = fmt.Sprintf("MP (%d procs)", h.NumberProcessors)
-	}
-	if h.MajorVersion == checkedBuild {
-		kind = "Checked"
-	}
-	s.printf(" %s %s %s\n", processors, kind, machineWords(h.MachineImageType))
-	s.printProduct(h)
-	if lab, err := s.sys.BuildLab(); err == nil && lab != "" {
-		s.printf("Edition build lab: %s\n", visible(lab))
-	}
-	var base uint64
-	if nt := s.sys.Nt(); nt != nil {
-		base = nt.Base
-	}
-	list := h.PsLoadedModuleList
-	if k := s.sys.KDBG(); k != nil && k.PsLoadedModuleList != 0 {
-		list = k.PsLoadedModuleList
-	}
-	s.printf("Kernel base = 0x%s PsLoadedModuleList = 0x%s\n", format.Addr(base), format.Addr(list))
-	s.printSessionTimes(0)
+	s.debuggee.printTarget(s)
+	s.debuggee.printTimes(s, 0)
 }
 
-func (s *Session) printProduct(h *dump.Header) {
-	if !h.HasProduct() {
-		return
-	}
-	product := map[uint32]string{1: "WinNt", 2: "LanManNt", 3: "Server"}[h.ProductType]
+func (s *Session) printProduct(kind, suite uint32) {
+	product := map[uint32]string{1: "WinNt", 2: "LanManNt", 3: "Server"}[kind]
 	if product == "" {
-		product = fmt.Sprintf("unknown <%d>", h.ProductType)
+		product = fmt.Sprintf("unknown <%d>", kind)
 	}
 	s.printf("Product: %s", product)
-	if h.HasSuiteMask() && h.SuiteMask != 0 {
+	if suite != 0 {
 		s.printf(", suite:")
 		for i, name := range suites {
-			if h.SuiteMask>>i&1 != 0 {
+			if suite>>i&1 != 0 {
 				s.printf(" %s", name)
 			}
 		}
@@ -139,35 +107,8 @@ func (s *Session) printProduct(h *dump.Header) {
 	s.printf("\n")
 }
 
-// printSessionTimes prints when the dump was made, moved by an offset from
-// UTC, and how long the system had run.
-func (s *Session) printSessionTimes(offset time.Duration) {
-	h := s.target.Dump.Header
-	switch {
-	case !h.HasSystemTime():
-	case !format.ValidFileTime(h.SystemTime):
-		s.printf("Debug session time: ***** Invalid FILETIME\n")
-	default:
-		s.printf("Debug session time: %s\n", format.SessionTime(h.SystemTime, offset))
-	}
-	uptime := h.SystemUpTime
-	if !h.HasSystemUpTime() {
-		d, err := s.sys.Uptime()
-		if err != nil {
-			s.printf("System Uptime: not available\n")
-			return
-		}
-		uptime = uint64(d / 100)
-	}
-	checked := ""
-	if h.MajorVersion == checkedBuild {
-		checked = " (checked kernels begin at 49 days)"
-	}
-	s.printf("System Uptime: %s%s\n", format.Uptime(uptime), checked)
-}
-
 func (s *Session) statusLine() string {
-	return s.target.Dump.Type().StatusText() + ": " + visible(s.dumpPath())
+	return s.debuggee.statusText() + ": " + visible(s.dumpPath())
 }
 
 // dumpPath is the dump's path as the user named it.
@@ -244,35 +185,20 @@ func (s *Session) Banner(ctx context.Context, w io.Writer) {
 	defer func() { s.out = out }()
 	s.out = w
 	d := s.target.Dump
-	s.printf("Loading Dump File [%s]\n%s\n", visible(s.dumpPath()), d.Type().LoadingLine())
+	s.printf("Loading Dump File [%s]\n%s\n", visible(s.dumpPath()), s.debuggee.loadingLine())
 	if text := d.Header.CommentText(); text != "" {
 		s.printf("Comment: '%s'\n", visible(text))
 	}
-	for _, warning := range d.Warnings() {
+	for _, warning := range s.debuggee.warnings() {
 		if len(warning.Box) > 0 {
 			s.printf("%s\n", warning.Text())
 		}
 	}
 	f := s.finder()
 	s.printf("\nSymbol search path is: %s\nExecutable search path is: %s\n", pathText(f.Path), pathText(f.Images))
-	s.printTarget()
-	if e := d.Header.Exception(); e.Code != exceptionBreakpoint && e.Code != exceptionWx86Breakpoint {
-		name, ok := windows.ExceptionName(e.Code)
-		if !ok {
-			name = "Unknown exception"
-		}
-		s.printf("%s - code %08x (first/second chance not available)\n", name, e.Code)
-	}
-	s.printf("Loading Kernel Symbols\n")
-	s.printDots(len(s.sys.KernelModules(ctx).All()))
-	s.printf("Loading User Symbols\n\nLoading unloaded module list\n")
-	unloaded := 0
-	for _, err := range s.sys.UnloadedDrivers() {
-		if err == nil {
-			unloaded++
-		}
-	}
-	s.printDots(unloaded)
+	s.debuggee.printTarget(s)
+	s.debuggee.printOpenTimes(s)
+	s.debuggee.printLoaded(ctx, s)
 	s.printf("For analysis of this file, run !analyze -v\n")
 }
 

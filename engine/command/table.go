@@ -44,8 +44,10 @@ func families() [][]*Command {
 	}
 }
 
-// vocabulary finds commands by their names.
-var vocabulary struct {
+// A vocabulary finds commands by their names.
+type vocabulary struct {
+	families func() [][]*Command
+
 	once   sync.Once
 	all    []*Command
 	words  map[string]*Command // dot words, extensions: lower case
@@ -53,10 +55,13 @@ var vocabulary struct {
 	most   int                 // longest native name
 }
 
-func loadVocabulary() {
-	v := &vocabulary
+// kernelVocabulary are the commands of kernel dumps: all but those that user
+// minidumps have instead.
+var kernelVocabulary = vocabulary{families: families}
+
+func (v *vocabulary) load() {
 	v.words, v.native = map[string]*Command{}, map[string]*Command{}
-	for _, family := range families() {
+	for _, family := range v.families() {
 		for _, c := range family {
 			v.all = append(v.all, c)
 			for _, name := range c.Names {
@@ -80,26 +85,28 @@ func nativeKey(name string, exact bool) string {
 }
 
 // All returns the commands in the order of their families.
-func All() []*Command {
-	vocabulary.once.Do(loadVocabulary)
-	return vocabulary.all
+func All() []*Command { return kernelVocabulary.commands() }
+
+func (v *vocabulary) commands() []*Command {
+	v.once.Do(v.load)
+	return v.all
 }
 
-// lookupWord finds a dot word or an extension by its whole name.
-func lookupWord(name string) (*Command, bool) {
-	vocabulary.once.Do(loadVocabulary)
-	c, ok := vocabulary.words[strings.ToLower(name)]
+// word finds a dot word or an extension by its whole name.
+func (v *vocabulary) word(name string) (*Command, bool) {
+	v.once.Do(v.load)
+	c, ok := v.words[strings.ToLower(name)]
 	return c, ok
 }
 
-// lookupNative finds the longest native name that text begins with.
-func lookupNative(text string) (c *Command, name string, ok bool) {
-	vocabulary.once.Do(loadVocabulary)
-	for n := min(vocabulary.most, len(text)); n > 0; n-- {
-		if c, ok := vocabulary.native["="+text[:n]]; ok {
+// nativeName finds the longest native name that text begins with.
+func (v *vocabulary) nativeName(text string) (c *Command, name string, ok bool) {
+	v.once.Do(v.load)
+	for n := min(v.most, len(text)); n > 0; n-- {
+		if c, ok := v.native["="+text[:n]]; ok {
 			return c, text[:n], true
 		}
-		if c, ok := vocabulary.native[strings.ToLower(text[:n])]; ok {
+		if c, ok := v.native[strings.ToLower(text[:n])]; ok {
 			return c, text[:n], true
 		}
 	}

@@ -166,16 +166,7 @@ func parseVersion(b []byte, base int64) (*Version, error) {
 		return nil, d.err
 	}
 	v := new(Version)
-	if f := root.value; len(f) >= 52 && binary.LittleEndian.Uint32(f) == 0xfeef04bd {
-		w := func(i int) uint32 { return binary.LittleEndian.Uint32(f[i*4:]) }
-		quad := func(ms, ls uint32) [4]uint16 {
-			return [4]uint16{uint16(ms >> 16), uint16(ms), uint16(ls >> 16), uint16(ls)}
-		}
-		v.Fixed = true
-		v.File, v.Product = quad(w(2), w(3)), quad(w(4), w(5))
-		v.FlagsMask, v.Flags, v.OS, v.Type, v.Subtype = w(6), w(7), w(8), w(9), w(10)
-		v.DateMS, v.DateLS = w(11), w(12)
-	}
+	v.fixed(root.value)
 	for blk, rest, ok := nextBlock(d, root.children); ok; blk, rest, ok = nextBlock(d, rest) {
 		for table, more, ok := nextBlock(d, blk.children); ok; table, more, ok = nextBlock(d, more) {
 			switch blk.key {
@@ -192,4 +183,27 @@ func parseVersion(b []byte, base int64) (*Version, error) {
 		}
 	}
 	return v, d.err
+}
+
+// fixed decodes a VS_FIXEDFILEINFO and reports whether it is one.
+func (v *Version) fixed(f []byte) bool {
+	if len(f) < 52 || binary.LittleEndian.Uint32(f) != 0xfeef04bd {
+		return false
+	}
+	w := func(i int) uint32 { return binary.LittleEndian.Uint32(f[i*4:]) }
+	quad := func(ms, ls uint32) [4]uint16 {
+		return [4]uint16{uint16(ms >> 16), uint16(ms), uint16(ls >> 16), uint16(ls)}
+	}
+	v.Fixed = true
+	v.File, v.Product = quad(w(2), w(3)), quad(w(4), w(5))
+	v.FlagsMask, v.Flags, v.OS, v.Type, v.Subtype = w(6), w(7), w(8), w(9), w(10)
+	v.DateMS, v.DateLS = w(11), w(12)
+	return true
+}
+
+// ParseFixedVersion decodes the numbers of a version resource that were stored
+// apart from the image, as minidumps do; false when they are no such numbers.
+func ParseFixedVersion(b []byte) (*Version, bool) {
+	v := new(Version)
+	return v, v.fixed(b)
 }

@@ -19,9 +19,13 @@ func (e *MachineError) Error() string {
 	return fmt.Sprintf("registers of machine type %#x are not decoded", e.Machine)
 }
 
-// Machine types of images that a 64-bit kernel's registers are decoded for
-// (PE/COFF specification, "Machine Types").
-const imageMachineAMD64 = 0x8664
+// Machine types (PE/COFF specification, "Machine Types").
+const (
+	imageMachineX86   = 0x14c
+	imageMachineARM   = 0x1c4
+	imageMachineAMD64 = 0x8664
+	imageMachineARM64 = 0xaa64
+)
 
 // checkMachine fails for dumps of other machines than x64.
 func (s *System) checkMachine() error {

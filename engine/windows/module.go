@@ -33,6 +33,8 @@ type Module struct {
 	Source           string // "ldr", "vad", "triage"
 	NameErr          error  // why the name could not be read
 
+	codeView, fixedVersion []byte // that a minidump has beside the module
+
 	imageOnce sync.Once
 	image     *pe.Image
 	imageErr  error
@@ -65,6 +67,9 @@ func (m *Module) Image() (*pe.Image, error) {
 func (m *Module) CodeView() (pe.CodeView, error) {
 	img, err := m.Image()
 	if err != nil {
+		if len(m.codeView) > 0 {
+			return m.SavedCodeView()
+		}
 		return pe.CodeView{}, err
 	}
 	return img.CodeView()
@@ -130,7 +135,8 @@ func (s *ModuleSet) Join(o *ModuleSet) *ModuleSet {
 }
 
 // KernelModules returns the loaded drivers and the kernel (nt!PsLoadedModuleList),
-// listed once. A list that breaks leaves its good part and its error.
+// listed once; of a user minidump the modules of its process: what every
+// address space of the dump has. A list that breaks leaves its good part and its error.
 func (s *System) KernelModules(ctx context.Context) *ModuleSet {
 	s.kernelModsOnce.Do(func() {
 		s.kernelMods = s.listKernelModules(ctx)

@@ -29,6 +29,8 @@ import (
 // A System is the Windows system in a dump.
 type System struct {
 	dump   *dump.File
+	stops  stops
+	user   *UserProcess // of a user minidump, which has no kernel
 	paging atomic.Pointer[amd64.Paging]
 	kernel memory.Space // the kernel's address space as the crashing processor saw it
 	dtb    uint64
@@ -65,6 +67,7 @@ type System struct {
 // even the address of the kernel can be found out.
 func Open(ctx context.Context, f *dump.File, finder *symbols.Finder) (*System, error) {
 	s := &System{dump: f, finder: finder, dtb: amd64.CleanDTB(f.Header.DirectoryTableBase)}
+	s.stops = processorStops{s}
 	if t := s.triage(); t != nil {
 		s.kernel = t.Space()
 	} else {
@@ -185,11 +188,13 @@ func (s *System) KDBG() *KDBG { return s.kdbg }
 // Nt returns the kernel, nil when it was not found.
 func (s *System) Nt() *Module { return s.nt }
 
-// Kernel returns the kernel's address space as the crashing processor saw it.
+// Kernel returns the kernel's address space as the crashing processor saw it;
+// of a user minidump the memory of its process.
 func (s *System) Kernel() memory.Space { return s.kernel }
 
-// Paged reports whether the dump has page tables; a triage dump has not.
-func (s *System) Paged() bool { return s.triage() == nil }
+// Paged reports whether the dump has page tables; a triage dump and a user
+// minidump have not.
+func (s *System) Paged() bool { return s.paging.Load() != nil }
 
 // DTB returns the physical address of the crashing context's page tables.
 func (s *System) DTB() uint64 { return s.dtb }

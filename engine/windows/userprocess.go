@@ -1,0 +1,223 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"kdap/engine/arch/amd64"
+	"kdap/engine/dump"
+	"kdap/engine/memory"
+	"kdap/engine/pe"
+	"kdap/engine/symbols"
+)
+
+// A UserProcess is the one process of a user minidump: what its streams say,
+// and the modules with their symbols.
+type UserProcess struct {
+	sys    *System
+	file   *dump.UserFile
+	events int // number of the event's thread
+}
+
+// OpenUser gives the system that a user minidump shows: the memory and modules
+// of one process, no kernel.
+func OpenUser(u *dump.UserFile, finder *symbols.Finder) *System {
+	s := &System{dump: dump.NoKernel(u.Path()), finder: finder}
+	p := &UserProcess{sys: s, file: u}
+	s.user, s.stops = p, threadStops{p}
+	mods := p.listModules()
+	s.kernel = newImageBacked(u.Space(), mods)
+	s.kernelModsOnce.Do(func() { s.kernelMods = mods })
+	if e := u.Exception; e != nil {
+		for i, t := range u.Threads {
+			if t.ID == e.ThreadID {
+				p.events = i
+			}
+		}
+	}
+	if len(u.Threads) == 0 {
+		s.problems = append(s.problems, errors.New("the dump has no threads"))
+	}
+	return s
+}
+
+// User returns the process of a user minidump, nil in a kernel dump.
+func (s *System) User() *UserProcess { return s.user }
+
+// File returns the minidump.
+func (p *UserProcess) File() *dump.UserFile { return p.file }
+
+// EventThread returns the number of the thread that the dump was made for.
+func (p *UserProcess) EventThread() int { return p.events }
+
+// PID returns the process id; false when the dump does not tell.
+func (p *UserProcess) PID() (uint32, bool) {
+	if p.file.Misc == nil || p.file.Misc.Flags&miscProcessID == 0 {
+		return 0, false
+	}
+	return p.file.Misc.ProcessID, true
+}
+
+// Flags of the MiscInfo stream (MINIDUMP_MISC_INFO, minidumpapiset.h).
+const (
+	miscProcessID    = 1
+	miscProcessTimes = 2
+)
+
+// HasTimes reports whether the dump has the process's times.
+func (p *UserProcess) HasTimes() bool {
+	return p.file.Misc != nil && p.file.Misc.Flags&miscProcessTimes != 0
+}
+
+// Path returns the path of the program: that of the first module.
+func (p *UserProcess) Path() string {
+	if len(p.file.Modules) == 0 {
+		return ""
+	}
+	return p.file.Modules[0].Name
+}
+
+// Name returns the program's file name.
+func (p *UserProcess) Name() string { return baseName(p.Path()) }
+
+// ExceptionRegisters returns the registers at the exception that the dump was
+// made for.
+func (p *UserProcess) ExceptionRegisters() (*amd64.Context, error) {
+	if p.file.Exception == nil {
+		return nil, errors.New("the dump has no exception")
+	}
+	return p.parseContext(p.file.Exception.Context)
+}
+
+// Processor architectures of the SystemInfo stream (winnt.h).
+const (
+	archX86   = 0
+	archARM   = 5
+	archAMD64 = 9
+	archARM64 = 12
+)
+
+// Machine returns the machine of the dump's contexts as IMAGE_FILE_MACHINE, 0
+// when the dump does not tell or the machine is none of Windows'.
+func (p *UserProcess) Machine() uint32 {
+	if p.file.System == nil {
+		return 0
+	}
+	switch p.file.System.ProcessorArchitecture {
+	case archX86:
+		return imageMachineX86
+	case archARM:
+		return imageMachineARM
+	case archAMD64:
+		return imageMachineAMD64
+	case archARM64:
+		return imageMachineARM64
+	}
+	return 0
+}
+
+// parseContext decodes the CONTEXT of a thread.
+func (p *UserProcess) parseContext(b []byte) (*amd64.Context, error) {
+	switch m := p.Machine(); m {
+	case imageMachineAMD64:
+		return amd64.ParseContext(b)
+	default:
+		return nil, &MachineError{m}
+	}
+}
+
+func (p *UserProcess) listModules() *ModuleSet {
+	used := nameTaker{}
+	var mods []*Module
+	for _, u := range p.file.Modules {
+		m := &Module{
+			sys: p.sys, space: p.file.Space(), User: true, Source: "minidump",
+			Base: u.Base, Size: uint64(u.Size), Path: u.Name, ImageName: baseName(u.Name),
+			TimeDateStamp: u.TimeDateStamp, HasTimeDateStamp: true, CheckSum: u.CheckSum,
+			codeView: u.CodeView, fixedVersion: u.Version,
+		}
+		m.Name = used.take(&Module{Name: moduleName(m.ImageName), ImageName: m.ImageName, Base: m.Base})
+		mods = append(mods, m)
+	}
+	return NewModuleSet(mods)
+}
+
+// SavedCodeView returns the PDB record that the dump has beside the module, for
+// those whose header is not in memory.
+func (m *Module) SavedCodeView() (pe.CodeView, error) {
+	if len(m.codeView) == 0 {
+		return pe.CodeView{}, fmt.Errorf("module %s: the dump has no record of its symbols", m.Name)
+	}
+	return pe.ParseCodeView(m.codeView)
+}
+
+// SavedVersion returns the numbers of the version resource that the dump has
+// beside the module; false for modules of other dumps, and without a resource.
+func (m *Module) SavedVersion() (*pe.Version, bool) { return pe.ParseFixedVersion(m.fixedVersion) }
+
+// imageBacked is memory with the holes in modules filled from their image
+// files: code and read-only data that small dumps leave out.
+type imageBacked struct {
+	memory.Space
+	modules *ModuleSet
+}
+
+func newImageBacked(s memory.Space, mods *ModuleSet) memory.Space { return imageBacked{s, mods} }
+
+// Read implements memory.Space.
+func (b imageBacked) Read(va uint64, p []byte) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := b.Space.Read(va+uint64(done), p[done:])
+		done += n
+		if err == nil || done == len(p) {
+			return done, err
+		}
+		n = b.fromImage(va+uint64(done), p[done:])
+		if n == 0 {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// fromImage reads from the image file of the module at va, at most up to the
+// next memory of the dump.
+func (b imageBacked) fromImage(va uint64, p []byte) int {
+	m := b.modules.Find(va)
+	if m == nil {
+		return 0
+	}
+	file, err := m.File(context.Background())
+	if err != nil {
+		return 0
+	}
+	limit := min(uint64(len(p)), m.End()-va)
+	if blocks, ok := b.Space.(*memory.Blocks); ok {
+		if next, ok := blocks.Next(va); ok {
+			limit = min(limit, next-va)
+		}
+	}
+	return m.readFile(file, va, p[:limit])
+}
+
+// readFile reads from the image file what the image has at va. Of a module that
+// was loaded elsewhere than it was linked for only code is taken: data may hold
+// addresses that the loader changed.
+func (m *Module) readFile(file *pe.Image, va uint64, p []byte) int {
+	rva := uint32(va - m.Base)
+	if file.ImageBase != m.Base {
+		s, ok := file.SectionAt(rva)
+		if !ok || s.Characteristics&sectionExecute == 0 {
+			return 0
+		}
+		p = p[:min(uint64(len(p)), uint64(s.VirtualAddress)+uint64(max(s.VirtualSize, s.SizeOfRawData))-uint64(rva))]
+	}
+	n, _ := file.ReadRVA(rva, p)
+	return n
+}
+
+// sectionExecute is IMAGE_SCN_MEM_EXECUTE.
+const sectionExecute = 0x20000000
