@@ -53,6 +53,7 @@ type Session struct {
 	search   searchState
 	lastType string // that dt . repeats
 	code     codeState
+	model    modelState
 	source   sourceState
 	arm64    *arm64.Context // of a dump of an ARM64 system, once it was read
 }

@@ -39,6 +39,7 @@ func families() [][]*Command {
 		localCommands(),
 		moduleCommands(),
 		symbolCommands(),
+		modelCommands(),
 		pathCommands(),
 		symbolOptionCommands(),
 	}

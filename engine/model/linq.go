@@ -1,0 +1,913 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"kdap/engine/types"
+)
+
+// A query is a method of containers. Its arguments are described by letters:
+// f a lambda, n a number, c a container, v any value; capitals may be left out.
+type query struct {
+	args string
+	call func(q call) (Value, error)
+}
+
+// A call is one use of a query.
+type call struct {
+	ctx   context.Context
+	ev    *evaluator
+	name  string
+	items *Items
+	args  []Value
+}
+
+// pair is an element with its key.
+type pair struct{ key, v Value }
+
+// queries are the methods of containers.
+var queries map[string]query
+
+func init() {
+	queries = map[string]query{
+		"Where":             {"f", where},
+		"Select":            {"f", selectEach},
+		"SelectMany":        {"f", selectMany},
+		"Flatten":           {"F", flatten},
+		"OrderBy":           {"fF", func(q call) (Value, error) { return orderBy(q, 1) }},
+		"OrderByDescending": {"fF", func(q call) (Value, error) { return orderBy(q, -1) }},
+		"GroupBy":           {"fF", groupBy},
+		"First":             {"F", func(q call) (Value, error) { return pick(q, false, false) }},
+		"Last":              {"F", func(q call) (Value, error) { return pick(q, true, false) }},
+		"FirstNonError":     {"F", func(q call) (Value, error) { return pick(q, false, true) }},
+		"LastNonError":      {"F", func(q call) (Value, error) { return pick(q, true, true) }},
+		"Single":            {"F", single},
+		"Skip":              {"n", skip},
+		"Take":              {"n", take},
+		"SkipWhile":         {"f", skipWhile},
+		"TakeWhile":         {"f", takeWhile},
+		"SkipLast":          {"n", func(q call) (Value, error) { return last(q, false) }},
+		"TakeLast":          {"n", func(q call) (Value, error) { return last(q, true) }},
+		"Count":             {"", count},
+		"Any":               {"f", func(q call) (Value, error) { return quantify(q, true, false) }},
+		"All":               {"f", func(q call) (Value, error) { return quantify(q, false, false) }},
+		"AllNonError":       {"f", func(q call) (Value, error) { return quantify(q, false, true) }},
+		"Contains":          {"vF", contains},
+		"Distinct":          {"F", distinct},
+		"Union":             {"cF", union},
+		"Except":            {"cF", func(q call) (Value, error) { return filterBy(q, false) }},
+		"Intersect":         {"cF", func(q call) (Value, error) { return filterBy(q, true) }},
+		"Concat":            {"c", concat},
+		"Join":              {"cfffF", joinItems},
+		"SequenceEqual":     {"cF", sequenceEqual},
+		"Reverse":           {"", reverse},
+		"Sum":               {"F", sum},
+		"Average":           {"F", average},
+		"Min":               {"F", func(q call) (Value, error) { return extreme(q, -1) }},
+		"Max":               {"F", func(q call) (Value, error) { return extreme(q, 1) }},
+		"Aggregate":         {"", aggregate},
+		"ToArray":           {"", toArray},
+	}
+}
+
+// bind returns the method of a container.
+func (q query) bind(ev *evaluator, name string, items *Items) *Function {
+	return &Function{Name: name, Call: func(ctx context.Context, args []Value) (Value, error) {
+		if name != "Aggregate" {
+			if err := q.check(name, args); err != nil {
+				return nil, err
+			}
+		}
+		return q.call(call{ctx, ev, name, items, args})
+	}}
+}
+
+func (q query) check(name string, args []Value) error {
+	least := len(strings.TrimRight(q.args, "F"))
+	if len(args) < least || len(args) > len(q.args) {
+		return badCount(name)
+	}
+	for i, a := range args {
+		ok, what := true, ""
+		switch q.args[i] {
+		case 'f', 'F':
+			_, ok = a.(*Function)
+			what = "a method"
+		case 'n':
+			_, ok = nonNegative(a)
+			what = "an non-negative integer"
+		case 'c':
+			_, ok = iterable(a)
+			what = "an iterable object"
+		}
+		if !ok {
+			return mustBe(i+1, what, name)
+		}
+	}
+	return nil
+}
+
+// fn returns an argument that is a lambda, or the identity.
+func (q call) fn(i int) func(ctx context.Context, args ...Value) (Value, error) {
+	if i >= len(q.args) {
+		return func(_ context.Context, args ...Value) (Value, error) { return args[0], nil }
+	}
+	f := q.args[i].(*Function)
+	return func(ctx context.Context, args ...Value) (Value, error) {
+		for _, a := range args {
+			if x, ok := a.(Failure); ok {
+				return nil, x.Err
+			}
+		}
+		return f.Call(ctx, args)
+	}
+}
+
+// test calls a predicate.
+func (q call) test(ctx context.Context, i int, v Value) (bool, error) {
+	r, err := q.fn(i)(ctx, v)
+	if err != nil {
+		return false, err
+	}
+	return truth(r)
+}
+
+func where(q call) (Value, error) {
+	return Container(func(ctx context.Context, yield func(k, v Value) bool) error {
+		return q.items.Each(ctx, func(k, v Value) bool {
+			ok, err := q.test(ctx, 0, v)
+			switch {
+			case err != nil:
+				return yield(k, Failure{err})
+			case !ok:
+				return ctx.Err() == nil
+			}
+			return yield(k, v)
+		})
+	}), nil
+}
+
+func selectEach(q call) (Value, error) {
+	f := q.fn(0)
+	return Container(func(ctx context.Context, yield func(k, v Value) bool) error {
+		return q.items.Each(ctx, func(k, v Value) bool {
+			r, err := f(ctx, v)
+			if err != nil {
+				r = Failure{err}
+			}
+			return yield(k, r)
+		})
+	}), nil
+}
+
+func selectMany(q call) (Value, error) {
+	f := q.fn(0)
+	return Sequence(func(ctx context.Context, yield func(v Value) bool) error {
+		var inner error
+		err := q.items.Each(ctx, func(_, v Value) bool {
+			r, err := f(ctx, v)
+			if err != nil {
+				return yield(Failure{err})
+			}
+			items, ok := iterable(r)
+			if !ok {
+				return yield(r)
+			}
+			more := true
+			inner = items.Each(ctx, func(_, v Value) bool {
+				more = yield(v)
+				return more
+			})
+			return more && inner == nil
+		})
+		if err == nil {
+			err = inner
+		}
+		return err
+	}), nil
+}
+
+// flatten walks breadth first: all elements, then what they hold, then what
+// that holds.
+func flatten(q call) (Value, error) {
+	f := q.fn(0)
+	return Sequence(func(ctx context.Context, yield func(v Value) bool) error {
+		level := []*Items{q.items}
+		total := 0
+		for depth := 0; len(level) > 0 && depth < maxDepth; depth++ {
+			var next []*Items
+			for _, items := range level {
+				more := true
+				err := items.Each(ctx, func(_, v Value) bool {
+					if more = yield(v); !more {
+						return false
+					}
+					r, err := f(ctx, v)
+					if inner, ok := iterable(r); err == nil && ok && total < maxCollect {
+						next = append(next, inner)
+						total++
+					}
+					return true
+				})
+				if err != nil || !more {
+					return err
+				}
+			}
+			level = next
+		}
+		return nil
+	}), nil
+}
+
+// collect returns all elements.
+func (it *Items) collect(ctx context.Context) ([]pair, error) {
+	var out []pair
+	full := false
+	err := it.Each(ctx, func(k, v Value) bool {
+		full = len(out) >= maxCollect
+		if !full {
+			out = append(out, pair{k, v})
+		}
+		return !full
+	})
+	if err == nil && full {
+		err = Errorf("The container has more than %d elements", maxCollect)
+	}
+	return out, err
+}
+
+// deferred makes a container of what a function computes when it is walked.
+func deferred(f func(ctx context.Context) ([]pair, error)) *Object {
+	return Container(func(ctx context.Context, yield func(k, v Value) bool) error {
+		pairs, err := f(ctx)
+		for _, p := range pairs {
+			if !yield(p.key, p.v) {
+				return nil
+			}
+		}
+		return err
+	})
+}
+
+// compare orders two values: numbers and texts.
+func compare(a, b Value) (int, error) {
+	as, aok := a.(String)
+	bs, bok := b.(String)
+	if aok && bok {
+		return strings.Compare(string(as), string(bs)), nil
+	}
+	x, xok, err := numberOf(a)
+	if err != nil {
+		return 0, err
+	}
+	y, yok, err := numberOf(b)
+	switch {
+	case err != nil:
+		return 0, err
+	case !xok || !yok:
+		return 0, errCompare
+	}
+	k := usual(x, y)
+	return order(convertTo(x, k), convertTo(y, k)), nil
+}
+
+var errCompare = Errorf("Cannot compare non-intrinsic values to each other.")
+
+// equal reports whether two intrinsic values are the same.
+func equal(a, b Value) (bool, error) {
+	_, as := a.(String)
+	_, bs := b.(String)
+	if as != bs {
+		if _, ok, _ := numberOf(a); ok || as {
+			if _, ok, _ := numberOf(b); ok || bs {
+				return false, nil
+			}
+		}
+	}
+	n, err := compare(a, b)
+	return n == 0, err
+}
+
+// same compares with the query's own comparer, if it has one.
+func (q call) same(ctx context.Context, i int, a, b Value) (bool, error) {
+	if i < len(q.args) {
+		r, err := q.fn(i)(ctx, a, b)
+		if err != nil {
+			return false, err
+		}
+		return truth(r)
+	}
+	return equal(a, b)
+}
+
+func orderBy(q call, direction int) (Value, error) {
+	f := q.fn(0)
+	return deferred(func(ctx context.Context) ([]pair, error) {
+		pairs, err := q.items.collect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		type keyed struct {
+			pair
+			by Value
+		}
+		list := make([]keyed, len(pairs))
+		for i, p := range pairs {
+			by, err := f(ctx, p.v)
+			if err != nil {
+				by = Failure{err}
+			}
+			list[i] = keyed{p, by}
+		}
+		var failed error
+		slices.SortStableFunc(list, func(a, b keyed) int {
+			n, err := compare(a.by, b.by)
+			if err != nil && failed == nil {
+				failed = err
+			}
+			return n * direction
+		})
+		for i := range list {
+			pairs[i] = list[i].pair
+		}
+		return pairs, failed
+	}), nil
+}
+
+func groupBy(q call) (Value, error) {
+	f := q.fn(0)
+	return deferred(func(ctx context.Context) ([]pair, error) {
+		type group struct {
+			key Value
+			of  []Value
+		}
+		var groups []*group
+		byKey := map[string]*group{}
+		pairs, err := q.items.collect(ctx)
+		for _, p := range pairs {
+			key, err := f(ctx, p.v)
+			if err != nil {
+				continue
+			}
+			if n, ok := key.(Native); ok {
+				if num, ok, err := numberOf(n); ok && err == nil {
+					key = num
+				}
+			}
+			id, ok := intrinsic(key)
+			if !ok {
+				return nil, errCompare
+			}
+			g := byKey[id]
+			if g == nil {
+				g = &group{key: key}
+				byKey[id] = g
+				groups = append(groups, g)
+			}
+			g.of = append(g.of, p.v)
+		}
+		out := make([]pair, len(groups))
+		for i, g := range groups {
+			out[i] = pair{g.key, List(g.of...)}
+		}
+		return out, err
+	}), nil
+}
+
+// intrinsic returns what tells a number or text from others.
+func intrinsic(v Value) (string, bool) {
+	if s, ok := v.(String); ok {
+		return "s" + string(s), true
+	}
+	n, ok, err := numberOf(v)
+	if !ok || err != nil {
+		return "", false
+	}
+	if n.Kind == Double {
+		return fmt.Sprint("f", n.Float()), true
+	}
+	return fmt.Sprint("n", n.Int()), true
+}
+
+// pick returns the first or last element that fits.
+func pick(q call, fromEnd, passErrors bool) (Value, error) {
+	var found Value
+	var failed error
+	err := q.items.Each(q.ctx, func(_, v Value) bool {
+		if len(q.args) > 0 {
+			ok, err := q.test(q.ctx, 0, v)
+			if err != nil && !passErrors {
+				failed = err
+				return false
+			}
+			if err != nil || !ok {
+				return true
+			}
+		} else if _, bad := v.(Failure); bad && passErrors {
+			return true
+		}
+		found = v
+		return fromEnd
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case failed != nil:
+		return nil, failed
+	case found == nil:
+		return nil, SystemError(Bounds)
+	}
+	return found, nil
+}
+
+func single(q call) (Value, error) {
+	var found []Value
+	var failed error
+	err := q.items.Each(q.ctx, func(_, v Value) bool {
+		if len(q.args) > 0 {
+			ok, err := q.test(q.ctx, 0, v)
+			if err != nil {
+				failed = err
+				return false
+			}
+			if !ok {
+				return true
+			}
+		}
+		found = append(found, v)
+		return len(found) < 2
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case failed != nil:
+		return nil, failed
+	case len(found) == 0:
+		return nil, SystemError(Bounds)
+	case len(found) > 1:
+		return nil, Errorf("More than one element was produced by this operation.")
+	}
+	return found[0], nil
+}
+
+func skip(q call) (Value, error) {
+	n, _ := nonNegative(q.args[0])
+	return Container(func(ctx context.Context, yield func(k, v Value) bool) error {
+		i := uint64(0)
+		return q.items.Each(ctx, func(k, v Value) bool {
+			i++
+			return i <= n || yield(k, v)
+		})
+	}), nil
+}
+
+func take(q call) (Value, error) {
+	n, _ := nonNegative(q.args[0])
+	return Container(func(ctx context.Context, yield func(k, v Value) bool) error {
+		if n == 0 {
+			return nil
+		}
+		i := uint64(0)
+		return q.items.Each(ctx, func(k, v Value) bool {
+			i++
+			return yield(k, v) && i < n
+		})
+	}), nil
+}
+
+func skipWhile(q call) (Value, error) {
+	return Container(func(ctx context.Context, yield func(k, v Value) bool) error {
+		begun := false
+		return q.items.Each(ctx, func(k, v Value) bool {
+			if !begun {
+				ok, err := q.test(ctx, 0, v)
+				if err != nil {
+					return yield(k, Failure{err})
+				}
+				begun = !ok
+			}
+			return !begun || yield(k, v)
+		})
+	}), nil
+}
+
+func takeWhile(q call) (Value, error) {
+	return Container(func(ctx context.Context, yield func(k, v Value) bool) error {
+		return q.items.Each(ctx, func(k, v Value) bool {
+			ok, err := q.test(ctx, 0, v)
+			if err != nil {
+				return yield(k, Failure{err})
+			}
+			return ok && yield(k, v)
+		})
+	}), nil
+}
+
+// last takes the last n elements, or all but those.
+func last(q call, these bool) (Value, error) {
+	n, _ := nonNegative(q.args[0])
+	return deferred(func(ctx context.Context) ([]pair, error) {
+		pairs, err := q.items.collect(ctx)
+		at := len(pairs) - int(min(n, uint64(len(pairs))))
+		if these {
+			return pairs[at:], err
+		}
+		return pairs[:at], err
+	}), nil
+}
+
+func count(q call) (Value, error) {
+	n := uint64(0)
+	err := q.items.Each(q.ctx, func(_, _ Value) bool {
+		n++
+		return true
+	})
+	return U64(n), err
+}
+
+// quantify is Any (some) and All.
+func quantify(q call, some, passErrors bool) (Value, error) {
+	result := !some
+	var failed error
+	err := q.items.Each(q.ctx, func(_, v Value) bool {
+		ok, err := q.test(q.ctx, 0, v)
+		switch {
+		case err != nil && passErrors:
+			return true
+		case err != nil:
+			failed = err
+			return false
+		case ok == some:
+			result = some
+			return false
+		}
+		return true
+	})
+	if err == nil {
+		err = failed
+	}
+	return Truth(result), err
+}
+
+func contains(q call) (Value, error) {
+	found := false
+	var failed error
+	err := q.items.Each(q.ctx, func(_, v Value) bool {
+		found, failed = q.same(q.ctx, 1, v, q.args[0])
+		return !found && failed == nil
+	})
+	if err == nil {
+		err = failed
+	}
+	return Truth(found), err
+}
+
+// A seen set remembers values.
+type seen struct {
+	q    call
+	i    int // of the comparer among the arguments
+	keys map[string]bool
+	list []Value
+}
+
+func (s *seen) has(ctx context.Context, v Value) (bool, error) {
+	if s.i >= len(s.q.args) {
+		key, ok := intrinsic(v)
+		if !ok {
+			return false, errCompare
+		}
+		return s.keys[key], nil
+	}
+	for _, old := range s.list {
+		same, err := s.q.same(ctx, s.i, old, v)
+		if err != nil || same {
+			return same, err
+		}
+	}
+	return false, nil
+}
+
+func (s *seen) add(v Value) {
+	if key, ok := intrinsic(v); ok {
+		if s.keys == nil {
+			s.keys = map[string]bool{}
+		}
+		s.keys[key] = true
+	}
+	if s.i < len(s.q.args) {
+		s.list = append(s.list, v)
+	}
+}
+
+// renumbered makes a container of values from their collected sources.
+func renumbered(f func(ctx context.Context, add func(v Value)) error) *Object {
+	return Sequence(func(ctx context.Context, yield func(v Value) bool) error {
+		var out []Value
+		err := f(ctx, func(v Value) { out = append(out, v) })
+		if err != nil {
+			return err
+		}
+		for _, v := range out {
+			if !yield(v) {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+func (q call) other() *Items {
+	items, _ := iterable(q.args[0])
+	return items
+}
+
+// unique adds the elements that were not there before.
+func unique(ctx context.Context, s *seen, items *Items, add func(v Value)) error {
+	pairs, err := items.collect(ctx)
+	for _, p := range pairs {
+		had, err := s.has(ctx, p.v)
+		if err != nil {
+			return err
+		}
+		if !had {
+			s.add(p.v)
+			add(p.v)
+		}
+	}
+	return err
+}
+
+func distinct(q call) (Value, error) {
+	return renumbered(func(ctx context.Context, add func(v Value)) error {
+		return unique(ctx, &seen{q: q, i: 0}, q.items, add)
+	}), nil
+}
+
+func union(q call) (Value, error) {
+	return renumbered(func(ctx context.Context, add func(v Value)) error {
+		s := &seen{q: q, i: 1}
+		if err := unique(ctx, s, q.items, add); err != nil {
+			return err
+		}
+		return unique(ctx, s, q.other(), add)
+	}), nil
+}
+
+// filterBy keeps what the other container has, or has not, each once.
+func filterBy(q call, keep bool) (Value, error) {
+	return renumbered(func(ctx context.Context, add func(v Value)) error {
+		others := &seen{q: q, i: 1}
+		if err := unique(ctx, others, q.other(), func(Value) {}); err != nil {
+			return err
+		}
+		return unique(ctx, &seen{q: q, i: 1}, q.items, func(v Value) {
+			if had, err := others.has(ctx, v); err == nil && had == keep {
+				add(v)
+			}
+		})
+	}), nil
+}
+
+func concat(q call) (Value, error) {
+	return Sequence(func(ctx context.Context, yield func(v Value) bool) error {
+		more := true
+		for _, items := range []*Items{q.items, q.other()} {
+			err := items.Each(ctx, func(_, v Value) bool {
+				more = yield(v)
+				return more
+			})
+			if err != nil || !more {
+				return err
+			}
+		}
+		return nil
+	}), nil
+}
+
+func joinItems(q call) (Value, error) {
+	return renumbered(func(ctx context.Context, add func(v Value)) error {
+		left, err := q.items.collect(ctx)
+		if err != nil {
+			return err
+		}
+		right, err := q.other().collect(ctx)
+		if err != nil {
+			return err
+		}
+		keys := make([]Value, len(right))
+		for i, r := range right {
+			if keys[i], err = q.fn(2)(ctx, r.v); err != nil {
+				return err
+			}
+		}
+		n := 0
+		for _, l := range left {
+			key, err := q.fn(1)(ctx, l.v)
+			if err != nil {
+				return err
+			}
+			for i, r := range right {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				same, err := q.same(ctx, 4, key, keys[i])
+				if err != nil {
+					return err
+				}
+				if !same {
+					continue
+				}
+				if n++; n > maxCollect {
+					return Errorf("The container has more than %d elements", maxCollect)
+				}
+				v, err := q.fn(3)(ctx, l.v, r.v)
+				if err != nil {
+					v = Failure{err}
+				}
+				add(v)
+			}
+		}
+		return nil
+	}), nil
+}
+
+func sequenceEqual(q call) (Value, error) {
+	a, err := q.items.collect(q.ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := q.other().collect(q.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(a) != len(b) {
+		return Truth(false), nil
+	}
+	for i := range a {
+		same, err := q.same(q.ctx, 1, a[i].v, b[i].v)
+		if err != nil || !same {
+			return Truth(false), err
+		}
+	}
+	return Truth(true), nil
+}
+
+func reverse(q call) (Value, error) {
+	return deferred(func(ctx context.Context) ([]pair, error) {
+		pairs, err := q.items.collect(ctx)
+		slices.Reverse(pairs)
+		return pairs, err
+	}), nil
+}
+
+func toArray(q call) (Value, error) {
+	return renumbered(func(ctx context.Context, add func(v Value)) error {
+		pairs, err := q.items.collect(ctx)
+		for _, p := range pairs {
+			add(p.v)
+		}
+		return err
+	}), nil
+}
+
+// fold calls f with every element, or what the lambda makes of it.
+func fold(q call, f func(v Value) error) error {
+	var failed error
+	err := q.items.Each(q.ctx, func(_, v Value) bool {
+		if x, ok := v.(Failure); ok {
+			failed = x.Err
+			return false
+		}
+		if v, failed = q.fn(0)(q.ctx, v); failed == nil {
+			failed = f(v)
+		}
+		return failed == nil
+	})
+	if err == nil {
+		err = failed
+	}
+	return err
+}
+
+func sum(q call) (Value, error) {
+	var total Value
+	err := fold(q, func(v Value) error {
+		n, ok, err := numberOf(v)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return SystemError(Fail)
+		}
+		if total == nil {
+			total = n
+			return nil
+		}
+		total, err = numberOp("+", total.(Number), n)
+		return err
+	})
+	if total == nil {
+		total = I32(0)
+	}
+	return total, err
+}
+
+func average(q call) (Value, error) {
+	total, n := 0.0, 0
+	err := fold(q, func(v Value) error {
+		x, ok, err := numberOf(v)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return SystemError(Fail)
+		}
+		total += x.Float()
+		n++
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case n == 0:
+		return nil, SystemError(Bounds)
+	}
+	return fromFloat(total / float64(n)), nil
+}
+
+// extreme is Min (-1) and Max (1).
+func extreme(q call, direction int) (Value, error) {
+	var best Value
+	err := fold(q, func(v Value) error {
+		if best == nil {
+			best = v
+			return nil
+		}
+		n, err := compare(v, best)
+		if n*direction > 0 {
+			best = v
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case best == nil:
+		return nil, SystemError(Bounds)
+	}
+	return best, nil
+}
+
+// aggregate takes (f) or (seed, f), and a lambda for the result.
+func aggregate(q call) (Value, error) {
+	var acc Value = I32(0)
+	rest := q.args
+	if len(rest) > 1 {
+		acc, rest = rest[0], rest[1:]
+	}
+	if len(rest) == 0 || len(rest) > 2 {
+		return nil, badCount(q.name)
+	}
+	for i, a := range rest {
+		if _, ok := a.(*Function); !ok {
+			return nil, mustBe(len(q.args)-len(rest)+i+1, "a method", q.name)
+		}
+	}
+	var failed error
+	err := q.items.Each(q.ctx, func(_, v Value) bool {
+		acc, failed = rest[0].(*Function).Call(q.ctx, []Value{acc, v})
+		return failed == nil
+	})
+	if err == nil {
+		err = failed
+	}
+	if err == nil && len(rest) == 2 {
+		return rest[1].(*Function).Call(q.ctx, []Value{acc})
+	}
+	return acc, err
+}
+
+// FromListEntry walks a list whose head is a LIST_ENTRY and returns the
+// structures of type t that hold it at an offset.
+func FromListEntry(head Native, t *types.Type, offset uint64) *Object {
+	return Sequence(func(ctx context.Context, yield func(v Value) bool) error {
+		visited := map[uint64]bool{head.Addr: true}
+		for at := head.Addr; ; {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			next, err := readUint(head.Space, at, pointerSize)
+			if err != nil || next == 0 || visited[next] || len(visited) > maxCollect {
+				return nil // the good part is what there is
+			}
+			visited[next] = true
+			if !yield(NativeAt(head.Space, t, next-offset)) {
+				return nil
+			}
+			at = next
+		}
+	})
+}
