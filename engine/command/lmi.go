@@ -29,7 +29,7 @@ func cmdLmi() *Command {
 			s.printf("Loaded Module Info: [%s] \n", strings.ToLower(word))
 			m := s.moduleFor(ctx, word)
 			if m == nil {
-				return Failf("%s not found", word)
+				return Failf("%s not found", strings.ToLower(word))
 			}
 			s.moduleInfo(ctx, m)
 			return nil

@@ -71,6 +71,9 @@ func (s *Session) keepSymbols(m *windows.Module, t *symbols.Table, report *symbo
 	st := s.modules.state(m)
 	st.loaded, st.table, st.report, st.err, st.failed = true, t, report, err, err != nil
 	st.noisy = s.symbols.noisy
+	if st.noisy && !st.tried {
+		s.tellImage(m)
+	}
 	s.examineImage(m, st)
 	if err != nil && !s.modules.quiet && !errors.Is(err, context.Canceled) {
 		s.notef("%s: %v", m.Name, err)

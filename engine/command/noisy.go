@@ -1,12 +1,17 @@
 package command
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
+
 	"kdap/engine/symbols"
 	"kdap/engine/windows"
 )
 
 // tellLoad prints how a module's symbols were searched for, as noisy mode does.
 func (s *Session) tellLoad(m *windows.Module, st *moduleState) {
+	image, _ := m.DebuggerImage()
 	if st.report != nil {
 		mismatched := false
 		for _, t := range st.report.Tries {
@@ -22,9 +27,9 @@ func (s *Session) tellLoad(m *windows.Module, st *moduleState) {
 			}
 		}
 		if mismatched && st.failed {
-			s.printf("DBGHELP: Couldn't load mismatched pdb for %s\n", visible(m.ImageName))
+			s.printf("DBGHELP: Couldn't load mismatched pdb for %s\n", visible(image))
 		} else if st.table.Unmatched {
-			s.printf("DBGHELP: Loaded mismatched pdb for %s\n", visible(m.ImageName))
+			s.printf("DBGHELP: Loaded mismatched pdb for %s\n", visible(image))
 		}
 	} else if st.err != nil {
 		s.printf("DBGHELP: %s\n", visible(st.err.Error()))
@@ -32,6 +37,49 @@ func (s *Session) tellLoad(m *windows.Module, st *moduleState) {
 	s.printf("DBGHELP: %s - %s\n", visible(m.Name), loadReport(st.table))
 	if file := st.table.File; file != "" {
 		s.printf("        %s%s\n", visible(file), unmatched(st.table))
+	}
+}
+
+// tellImage prints how a module's image file was searched for: by its name, or
+// all names of a kernel, in the current folder and in those of the two paths,
+// each of them twice as the debugger does.
+func (s *Session) tellImage(m *windows.Module) {
+	f := s.finder()
+	if im, path, err := m.LocalFile(s.ctx, f); err == nil {
+		_ = im.Close()
+		s.printf("DBGHELP: %s - OK\n", visible(path))
+		if s.mappedImage(s.ctx, m) != "" {
+			s.printf("DBGENG:  %s - Mapped image memory\n", visible(path))
+		}
+		return
+	}
+	image, loader := m.DebuggerImage()
+	names := []string{image}
+	if m == s.sys.Nt() {
+		names, loader = symbols.KernelNames(), m.Path
+	}
+	here, _ := os.Getwd()
+	for i, path := range []symbols.Path{f.Images, f.Path} {
+		if i == 0 && len(path) == 0 {
+			continue
+		}
+		for _, name := range names {
+			for range 2 {
+				s.printf("DBGHELP: %s - file not found\n", visible(filepath.Join(here, name)))
+			}
+			for _, e := range path {
+				for range 2 {
+					if e.Kind == symbols.Folder {
+						s.printf("DBGHELP: %s not found in %s\n", visible(name), visible(strings.ToLower(e.Text)))
+					}
+				}
+			}
+		}
+	}
+	if !m.User {
+		s.printf("DBGENG:  %s - Image mapping disallowed by non-local path.\n", visible(loader))
+	} else {
+		s.printf("DBGENG:  %s - Couldn't map image from disk.\n", visible(loader))
 	}
 }
 

@@ -38,7 +38,7 @@ var (
 	imagePath = searchPath{
 		".exepath", "Executable image", "show or set where image files are looked for",
 		func(s *Session) symbols.Path { return s.finder().Images },
-		func(s *Session, p symbols.Path) { s.changePaths(func(f *symbols.Finder) { f.Images = p }) },
+		func(s *Session, p symbols.Path) { s.changeImagePath(p) },
 	}
 	sourcePath = searchPath{
 		".srcpath", "Source", "show or set where source files are looked for",

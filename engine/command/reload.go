@@ -180,11 +180,19 @@ func (s *Session) reloadAll(ctx context.Context, o reloadOptions) {
 		}
 		s.printf("\n")
 	}
+	if !o.user {
+		s.loadScope(ctx)
+	}
+	s.printLoadErrors(ctx)
+}
+
+// loadScope loads the symbols of the kernel and of the module that called the
+// current function, which the debugger looks at after a reload.
+func (s *Session) loadScope(ctx context.Context) {
 	s.symbols.started = false
 	s.modules.scope = nil
 	s.useScope()
 	s.settle(ctx)
-	s.printLoadErrors(ctx)
 }
 
 // reloadKernel goes back to the kernel's list and tells of it.
@@ -262,6 +270,9 @@ func (s *Session) forceList(ctx context.Context, mods []*windows.Module, o reloa
 			continue
 		}
 		s.printf(".")
+		if s.symbols.noisy {
+			s.printf("\n")
+		}
 		s.modules.quiet = true
 		s.forceLoad(ctx, m, o)
 		s.modules.quiet = false
@@ -376,12 +387,15 @@ func (s *Session) reloadNamed(ctx context.Context, o reloadOptions) {
 		delete(s.modules.states, m)
 		if !o.given['f'] {
 			if m == s.sys.Nt() {
-				s.symbolsOf(ctx, m)
+				s.loadScope(ctx)
 			}
 			continue
 		}
 		s.forceLoad(ctx, m, o)
-		if s.modules.state(m).failed && s.modules.state(m).table.Rank == symbols.NoSymbols {
+		if m == s.sys.Nt() {
+			s.loadScope(ctx)
+		}
+		if st := s.modules.state(m); st.failed && st.table.Rank == symbols.NoSymbols {
 			failed = append(failed, m)
 		}
 	}

@@ -59,7 +59,18 @@ func (s *Session) changePaths(change func(f *symbols.Finder)) {
 	f := cloneFinder(s.finder())
 	change(f)
 	s.symbols.own = f
+	if s.symbols.noisy {
+		s.printf("DBGHELP: Symbol Search Path: %s\n", s.symbols.expanded(f.Path))
+	}
 	s.deferAll()
+}
+
+// changeImagePath gives the session an image path of its own. What was loaded
+// stays.
+func (s *Session) changeImagePath(p symbols.Path) {
+	f := cloneFinder(s.finder())
+	f.Images = p
+	s.symbols.own = f
 }
 
 // deferAll puts all modules back to deferred: the next use loads them anew.
@@ -69,4 +80,7 @@ func (s *Session) deferAll() {
 	}
 	s.symbols.started = true // the kernel waits for its first use, too
 	s.modules.scope, s.modules.scopes = nil, nil
+	if nt := s.sys.Nt(); nt != nil && s.symbols.noisy && !s.modules.removed[nt] {
+		s.symbolsOf(s.ctx, nt) // what noisy mode tells of it comes first
+	}
 }

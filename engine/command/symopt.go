@@ -91,9 +91,13 @@ func (s *Session) setSymopt(ctx context.Context, opts uint32) {
 	if opts == s.settings.symopt {
 		return
 	}
+	changed := s.settings.symopt ^ opts
 	s.settings.symopt = opts
 	s.settings.lines = opts&symoptLines != 0
 	s.symbols.noisy = opts&symoptDebug != 0
+	if changed&^(symoptDebug|symoptNoPrompts) == 0 {
+		return
+	}
 	s.deferAll()
 	if opts&symoptDeferred == 0 {
 		for _, m := range s.moduleSet(ctx).All() {
@@ -110,13 +114,15 @@ func cmdLines() *Command {
 		Names: []string{".lines"}, Args: "[-e|-d|-t]", Short: "switch source lines on or off",
 		Run: func(ctx context.Context, s *Session, c *Call) error {
 			opts := s.settings.symopt ^ symoptLines
-			if !c.Args.Done() {
-				switch word := c.Word(); word {
-				case "-e", "/e":
+			for !c.Args.Done() && strings.IndexByte("-/", c.Args.Text[c.Args.Pos]) >= 0 {
+				c.Args.Pos += min(2, len(c.Args.Text)-c.Args.Pos)
+				switch c.Args.Text[c.Args.Pos-1] {
+				case 'e':
 					opts = s.settings.symopt | symoptLines
-				case "-d", "/d":
+				case 'd':
 					opts = s.settings.symopt &^ symoptLines
-				case "-t", "/t":
+				case 't':
+					opts = s.settings.symopt ^ symoptLines
 				default:
 					return expr.Caret("Syntax error", c.Args.Pos)
 				}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"kdap/engine/isf"
@@ -312,6 +313,9 @@ func (w WantImage) String() string {
 // kernelNames are the files a kernel may be: the one that runs is chosen when
 // Windows starts, and its memory does not always tell.
 var kernelNames = []string{"ntkrnlmp.exe", "ntoskrnl.exe", "ntkrnlup.exe", "ntkrnlpa.exe", "ntkrpamp.exe", "xboxkrnlc.exe"}
+
+// KernelNames returns the names that a kernel's image is looked for under.
+func KernelNames() []string { return slices.Clone(kernelNames) }
 
 // FindImage looks for an image file, in the image path and then in the symbol
 // path, and opens it. A kernel is looked for under all its names.
