@@ -42,6 +42,8 @@ type Adapter struct {
 
 	lifecycle, console, parallel queue
 	handles                      *session.Handles
+	parent                       *Adapter // of a child session
+	family                       family
 
 	mu       sync.Mutex
 	pending  map[int]*call
@@ -67,12 +69,20 @@ const workers = 8
 // context does. It returns an error only when the input cannot be understood
 // any further.
 func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
+	return serve(ctx, r, w, o, nil)
+}
+
+func serve(ctx context.Context, r io.Reader, w io.Writer, o Options, parent *Adapter) error {
 	if o.Log == nil {
 		o.Log = os.Stderr
 	}
 	a := &Adapter{
 		opts: o, out: writer{w: w}, trace: newTracer(o.Trace), handles: session.NewHandles(),
-		pending: map[int]*call{}, progress: map[string]*call{},
+		pending: map[int]*call{}, progress: map[string]*call{}, parent: parent,
+	}
+	if parent != nil {
+		parent.family.add(a)
+		defer parent.family.remove(a)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -92,6 +102,7 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	case <-a.lifecycle.done: // disconnect was answered
 	}
 	a.leave(0)
+	a.family.end()
 	cancel()
 	for _, q := range []*queue{&a.lifecycle, &a.console, &a.parallel} {
 		q.close()

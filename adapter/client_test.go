@@ -47,6 +47,7 @@ type client struct {
 	responses map[int]dap.ResponseMessage
 	raw       map[int][]byte
 	events    []dap.EventMessage
+	requests  []*dap.StartDebuggingRequest
 	ended     bool
 	readErr   error
 }
@@ -102,6 +103,8 @@ func (c *client) take(b []byte) {
 		c.responses[seq], c.raw[seq] = m, b
 	case dap.EventMessage:
 		c.events = append(c.events, m)
+	case *dap.StartDebuggingRequest:
+		c.requests = append(c.requests, m)
 	default:
 		c.t.Errorf("unexpected message %s", b)
 	}

@@ -44,6 +44,9 @@ const (
 )
 
 func (a *Adapter) runLine(c *call, s *session.Session, args evaluateArguments) (any, error) {
+	if m := sessionCommand.FindStringSubmatch(args.Expression); m != nil {
+		return a.openFromConsole(s, m[1])
+	}
 	out := &lineOutput{a: a}
 	out.timer = time.AfterFunc(streamAfter, out.stream)
 	r, err := s.Execute(c.ctx, args.Expression, args.FrameId, out.add)

@@ -42,10 +42,16 @@ type launchArguments struct {
 	Groups     string            `json:"groups"` // "flat", "sessions"
 	Engine     string            `json:"engine"`
 	Trace      any               `json:"trace"` // true, or a file's path
+
+	// Parent is the secret by which a child session joins its parent.
+	Parent string `json:"kdapParent"`
 }
 
 func onLaunch(a *Adapter, c *call, args launchArguments) (any, error) {
 	defer a.endOpening()
+	if a.parent != nil {
+		return nil, a.join(c, args)
+	}
 	if args.DumpFile == "" {
 		return nil, errors.New(`"dumpFile" is missing: name the dump to open`)
 	}
@@ -54,6 +60,9 @@ func onLaunch(a *Adapter, c *call, args launchArguments) (any, error) {
 
 func onAttach(a *Adapter, c *call, args launchArguments) (any, error) {
 	defer a.endOpening()
+	if a.parent != nil {
+		return nil, a.join(c, args)
+	}
 	if args.Engine == "" {
 		return nil, errors.New(`"engine" is missing: attach needs the host:port of a running "kdap engine"`)
 	}
@@ -160,19 +169,30 @@ func (a *Adapter) stopOnce() {
 	a.mu.Unlock()
 	if tell {
 		a.stop(s)
+		a.openGroups(s)
 	}
 }
 
 // stop tells that all threads are stopped and shows the one that crashed.
 func (a *Adapter) stop(s *session.Session) {
+	if !s.Crashed() {
+		// Of the processes chosen none crashed.
+		a.event("stopped", stoppedBody{
+			StoppedEventBody: dap.StoppedEventBody{Reason: "pause", PreserveFocusHint: a.parent != nil},
+			ThreadID:         s.CrashThread().ID, AllThreadsStopped: true,
+		})
+		return
+	}
 	b := s.Dump().BugCheck
 	name := b.Name
 	if b.Manual {
 		name += " (manual)"
 	}
 	a.event("stopped", stoppedBody{
-		StoppedEventBody: dap.StoppedEventBody{Reason: "exception", Description: name, Text: name},
-		ThreadID:         s.CrashThread().ID, AllThreadsStopped: true,
+		StoppedEventBody: dap.StoppedEventBody{
+			Reason: "exception", Description: name, Text: name, PreserveFocusHint: a.parent != nil,
+		},
+		ThreadID: s.CrashThread().ID, AllThreadsStopped: true,
 	})
 }
 
@@ -192,8 +212,13 @@ func onRestart(a *Adapter, c *call, args restartArguments) (any, error) {
 	defer a.endOpening()
 	a.mu.Lock()
 	old, launch := a.session, a.args
-	a.session = nil
+	if a.parent == nil {
+		a.session = nil
+	}
 	a.mu.Unlock()
+	if a.parent != nil {
+		return nil, errors.New("this session is a part of another: restart that one")
+	}
 	if old == nil {
 		return nil, errNoDump
 	}
@@ -206,6 +231,7 @@ func onRestart(a *Adapter, c *call, args restartArguments) (any, error) {
 			launch = newer
 		}
 	}
+	a.family.disband()
 	old.Close()
 	s, err := a.openSession(c, launch)
 	if err != nil {

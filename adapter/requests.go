@@ -91,7 +91,8 @@ func register() map[string]request {
 		"source":        on(onSource),
 		"exceptionInfo": on(onExceptionInfo).earns(func(c *Capabilities) { c.SupportsExceptionInfoRequest = true }),
 
-		"kdap/focus": on(onFocus).in(consoleLane),
+		"kdap/focus":       on(onFocus).in(consoleLane),
+		"kdap/openProcess": on(onOpenProcess),
 	}
 	for name, sentence := range refusals {
 		m[name] = refuse(sentence)

@@ -261,7 +261,7 @@ func TestVisitLab(t *testing.T) {
 				continue
 			}
 			frames := ask[*dap.StackTraceResponse](c, "stackTrace", map[string]any{"threadId": ids[key][n]}).Body.StackFrames
-			if last := len(frames) - 1; last >= 0 && frames[last].PresentationHint == "label" {
+			if last := len(frames) - 1; last >= 0 && (frames[last].PresentationHint == "label" || strings.HasPrefix(frames[last].Name, "no stack")) {
 				// It ends early and says so: what is there must be right, the
 				// listings' test knows which stacks these are.
 				t.Logf("%s: %s", key, frames[last].Name)

@@ -117,7 +117,7 @@ func (s *Session) loadGroups(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.groups, s.crash, s.errs = groups, crash, nil
+	s.groups, s.crash, s.crashed, s.errs = groups, crash, crash.Thread == r.Crash, nil
 	for _, e := range r.Errors {
 		s.errs = append(s.errs, e.Where+": "+e.Why)
 	}
@@ -196,6 +196,14 @@ func (s *Session) CrashThread() Thread {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return *s.crash
+}
+
+// Crashed reports whether CrashThread is the one that crashed, and not only the
+// first of a choice of processes.
+func (s *Session) Crashed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.crashed
 }
 
 // Problems tells what is missing: of the dump and of its lists.

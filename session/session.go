@@ -38,19 +38,21 @@ type Options struct {
 type Session struct {
 	opts    Options
 	engine  *engineConn
+	child   bool // the engine is another session's
 	dump    rpc.OpenResult
 	console uint64 // the engine's console session
 
 	handles *Handles
 	sources *sourceMap
 
-	mu     sync.Mutex
-	groups []Group
-	crash  *Thread
-	errs   []string
-	stacks map[rpc.Thread]*Stack
-	owners map[uint64]rpc.Hex // code → the process it was shown for
-	focus  focus
+	mu      sync.Mutex
+	groups  []Group
+	crash   *Thread
+	crashed bool
+	errs    []string
+	stacks  map[rpc.Thread]*Stack
+	owners  map[uint64]rpc.Hex // code → the process it was shown for
+	focus   focus
 
 	// The console runs one line at a time, in the order they came.
 	consoleMu sync.Mutex
@@ -86,6 +88,11 @@ func (s *Session) open(ctx context.Context) error {
 	if err != nil {
 		return s.engine.explain(err)
 	}
+	return s.begin(ctx)
+}
+
+// begin lists the threads and starts a console.
+func (s *Session) begin(ctx context.Context) error {
 	if err := s.loadGroups(ctx); err != nil {
 		return s.engine.explain(err)
 	}
@@ -98,9 +105,33 @@ func (s *Session) open(ctx context.Context) error {
 	return nil
 }
 
+// Child returns a session for some processes of the same dump, in the same
+// engine. It ends with its parent at the latest.
+func (s *Session) Child(ctx context.Context, processes []Selector, h *Handles) (*Session, error) {
+	o := s.opts
+	o.Processes = processes
+	c := &Session{
+		opts: o, engine: s.engine, child: true, dump: s.dump, handles: h, sources: s.sources, stacks: map[rpc.Thread]*Stack{},
+	}
+	if err := c.begin(ctx); err != nil {
+		return nil, err
+	}
+	// The console begins where the session does, not where the dump stopped.
+	if err := c.FocusThread(ctx, c.CrashThread().ID); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
 // Close ends the session and the engine it started.
 func (s *Session) Close() {
-	s.engine.close()
+	if s.child {
+		ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
+		defer cancel()
+		_ = s.engine.client.Call(ctx, "session/close", rpc.SessionParams{Session: s.console}, nil)
+	} else {
+		s.engine.close()
+	}
 	s.handles.drop(s)
 }
 
