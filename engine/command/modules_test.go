@@ -64,10 +64,11 @@ var otherModuleWords = regexp.MustCompile(`^(\.fnent|!dbghelp|ss|\.lsrc|\.echo|\
 
 func TestRecordedModules(t *testing.T) {
 	known := map[string]string{
-		"reload.txt": `^(\.reload( /user)? /f|lm m foo)$`,
+		"ln-aliases.txt": `nt!_[_a]`,
+		"reload.txt":     `^(\.reload( /user)? /f|lm m foo)$`,
 	}
 	for _, record := range []string{
-		"lm.txt", "ln.txt", "x.txt", "x-user.txt", "x-all.txt.xz", "reload.txt", "reload-names.txt", "reload-unload.txt",
+		"lm.txt", "ln.txt", "ln-aliases.txt", "x.txt", "x-user.txt", "x-all.txt.xz", "reload.txt", "reload-names.txt", "reload-unload.txt",
 		"modules-info.txt", "symbol-path-symopt.txt",
 	} {
 		t.Run(record, func(t *testing.T) {

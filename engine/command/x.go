@@ -26,15 +26,17 @@ func cmdX() *Command {
 				return err
 			}
 			s.useScope()
-			module, name, qualified := strings.Cut(o.pattern, "!")
-			if !qualified {
+			// The last ! ends the module's name, also in the brackets of a set.
+			end := strings.LastIndexByte(o.pattern, '!')
+			if end < 0 {
 				return s.examineLocals(ctx, o)
 			}
+			module, name := strings.TrimRight(o.pattern[:end], "!"), o.pattern[end+1:]
 			mods, err := s.modulesMatching(ctx, module)
 			if err != nil {
 				return err
 			}
-			return s.examine(ctx, mods, strings.TrimLeft(name, "!"), o)
+			return s.examine(ctx, mods, name, o)
 		},
 	}
 }
