@@ -1,6 +1,9 @@
 package windows
 
 import (
+	"cmp"
+	"context"
+	"slices"
 	"sync"
 
 	"kdap/engine/memory"
@@ -10,11 +13,18 @@ import (
 // prototypes finds the prototype PTEs of a process's mapped ranges: where the
 // page table leaves a page to the VAD, or has no entry for it yet. Debuggers
 // show such pages as unreadable; their contents are in memory all the same.
+//
+// A search asks for every page of its range, so the ranges are listed once.
 type prototypes struct {
-	proc         Process
-	once         sync.Once
-	root         uint64
-	mmvad, short *types.Type
+	proc   Process
+	once   sync.Once
+	ranges []mappedRange // by address
+}
+
+// A mappedRange is a VAD with prototype PTEs.
+type mappedRange struct {
+	start, end  uint64 // first and last byte
+	first, last uint64 // addresses of its first and last contiguous PTE
 }
 
 // resolver returns the function that an address space asks for the prototype
@@ -25,63 +35,54 @@ func (p Process) resolver() func(va uint64) (pte uint64, ok bool) {
 }
 
 func (r *prototypes) load() {
-	r.mmvad, _ = r.proc.sys.Type("_MMVAD")
-	r.short, _ = r.proc.sys.Type("_MMVAD_SHORT")
-	r.root, _ = r.proc.obj.FirstField("VadRoot.Root", "VadRoot.BalancedRoot.RightChild").Uint()
+	mmvad, err := r.proc.sys.Type("_MMVAD")
+	if err != nil {
+		return
+	}
+	for v, err := range r.proc.VADs(context.Background()) {
+		if err != nil {
+			continue // a branch that cannot be read; the others count
+		}
+		if first, last, ok := v.prototypes(mmvad); ok {
+			r.ranges = append(r.ranges, mappedRange{v.Start, v.End, first, last})
+		}
+	}
+	slices.SortStableFunc(r.ranges, func(a, b mappedRange) int { return cmp.Compare(a.start, b.start) })
 }
 
-// find descends the tree of VADs to the range that holds va.
+// find looks for the range that holds va.
 func (r *prototypes) find(va uint64) (uint64, bool) {
-	r.once.Do(r.load)
-	if r.mmvad == nil || r.short == nil || va >= userEnd {
+	if va >= userEnd {
 		return 0, false
 	}
-	addr := r.root &^ 7
-	for range maxVadDepth {
-		if addr == 0 {
-			return 0, false
-		}
-		obj := types.NewObject(r.proc.sys.kernel, r.short, addr)
-		v, err := newVAD(r.proc, obj, 0)
-		if err != nil {
-			return 0, false
-		}
-		var link types.Object
-		switch {
-		case va < v.Start:
-			link = obj.FirstField("VadNode.Left", "VadNode.LeftChild")
-		case va > v.End:
-			link = obj.FirstField("VadNode.Right", "VadNode.RightChild")
-		default:
-			return v.prototype(r.mmvad, va)
-		}
-		if addr, err = link.Uint(); err != nil {
-			return 0, false
-		}
-		addr &^= 7
+	r.once.Do(r.load)
+	i, found := slices.BinarySearchFunc(r.ranges, va, func(m mappedRange, va uint64) int { return cmp.Compare(m.start, va) })
+	if !found {
+		i--
 	}
-	return 0, false
+	if i < 0 || va > r.ranges[i].end {
+		return 0, false
+	}
+	m := &r.ranges[i]
+	pte := m.first + (va-m.start)>>memory.PageShift*pteSize
+	return pte, pte <= m.last
 }
 
 // pteSize is the size of a prototype PTE.
 const pteSize = 8
 
-// prototype returns the address of the prototype PTE of a page of the range.
-// The range's PTEs lie in one array as far as LastContiguousPte; those of
+// prototypes returns the addresses of the first and the last prototype PTE of
+// the range. They lie in one array as far as LastContiguousPte; those of
 // further subsections are not looked for.
-func (v VAD) prototype(mmvad *types.Type, va uint64) (uint64, bool) {
+func (v VAD) prototypes(mmvad *types.Type) (first, last uint64, ok bool) {
 	if private, err := v.obj.Field("u.VadFlags.PrivateMemory").Uint(); err != nil || private != 0 {
-		return 0, false
+		return 0, 0, false
 	}
 	o := types.NewObject(v.proc.sys.kernel, mmvad, v.Addr())
 	first, err := o.Field("FirstPrototypePte").Uint()
 	if err != nil || first == 0 {
-		return 0, false
+		return 0, 0, false
 	}
-	last, err := o.Field("LastContiguousPte").Uint()
-	if err != nil {
-		return 0, false
-	}
-	pte := first + (va-v.Start)>>memory.PageShift*pteSize
-	return pte, pte <= last
+	last, err = o.Field("LastContiguousPte").Uint()
+	return first, last, err == nil
 }
