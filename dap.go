@@ -51,7 +51,7 @@ func dapCommand() *cobra.Command {
 
 func listenDAP(ctx context.Context, addr string, o adapter.Options) error {
 	if err := rpc.CheckLoopback(addr); err != nil {
-		return usageError{fmt.Errorf("--listen: %w", err)}
+		return usageError{fmt.Errorf("--listen: %s is no loopback address, and only those are served", addr)}
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {

@@ -12,14 +12,26 @@ import (
 
 func engineCommand() *cobra.Command {
 	var open openFlags
-	var listen string
+	var listen rpc.Listen
+	var tokenFile string
 	c := &cobra.Command{
 		Use:   "engine [DUMP]",
 		Short: "serve the engine to adapters and programs (JSON-RPC 2.0)",
-		Long: "Serves the engine on standard input and output, or on a loopback port; docs/engine-protocol.md describes the protocol.\n" +
+		Long: "Serves the engine on standard input and output, or on a port; docs/engine-protocol.md describes the protocol.\n" +
 			"A dump named here is opened at once and stays open for all clients.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if tokenFile != "" {
+				var err error
+				if listen.Token, err = rpc.ReadToken(tokenFile); err != nil {
+					return usageError{fmt.Errorf("--token-file: %w", err)}
+				}
+			}
+			if listen.Addr != "" {
+				if err := listen.Check(); err != nil {
+					return usageError{fmt.Errorf("--listen: %w", err)}
+				}
+			}
 			e := rpc.NewEngine(version)
 			if len(args) == 1 {
 				progress := newProgress(os.Stderr)
@@ -31,12 +43,9 @@ func engineCommand() *cobra.Command {
 					return statusError{exitNoDump, err}
 				}
 			}
-			if listen == "" {
+			if listen.Addr == "" {
 				e.Serve(c.Context(), rpc.Stdio(), os.Stderr)
 				return nil
-			}
-			if err := rpc.CheckLoopback(listen); err != nil {
-				return usageError{fmt.Errorf("--listen: %w", err)}
 			}
 			err := e.ListenAndServe(c.Context(), listen, os.Stderr, func(a net.Addr) {
 				fmt.Fprintf(os.Stderr, "kdap: engine at %s\n", a)
@@ -48,6 +57,9 @@ func engineCommand() *cobra.Command {
 		},
 	}
 	open.add(c)
-	c.Flags().StringVar(&listen, "listen", "", "loopback address to serve clients on, instead of standard input and output")
+	c.Flags().StringVar(&listen.Addr, "listen", "", "address to serve clients on, instead of standard input and output")
+	c.Flags().StringVar(&listen.TLSCert, "tls-cert", "", "certificate (PEM); needed for addresses that other machines can reach")
+	c.Flags().StringVar(&listen.TLSKey, "tls-key", "", "its key (PEM)")
+	c.Flags().StringVar(&tokenFile, "token-file", "", "file with a token that clients must know")
 	return c
 }

@@ -117,7 +117,7 @@ func TestOutOfOrder(t *testing.T) {
 	if msg := c.refused("attach", map[string]any{}); !strings.Contains(msg, "engine") {
 		t.Errorf("attach without an engine: %q", msg)
 	}
-	if msg := c.refused("attach", map[string]any{"engine": "192.0.2.1:9"}); !strings.Contains(msg, "loopback") {
+	if msg := c.refused("attach", map[string]any{"engine": "192.0.2.1:9"}); !strings.Contains(msg, "TLS and a token") {
 		t.Errorf("attach to another machine: %q", msg)
 	}
 	c.write([]byte("{ this is no JSON"))

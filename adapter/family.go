@@ -176,6 +176,7 @@ func (a *Adapter) openGroup(g session.Group) error {
 		for name, v := range map[string]string{
 			"dumpFile": launch.DumpFile, "symbolPath": launch.SymbolPath, "imagePath": launch.ImagePath,
 			"cacheDir": launch.CacheDir, "engine": launch.Engine,
+			"engineCA": launch.EngineCA, "engineTokenFile": launch.EngineTokenFile,
 		} {
 			if v != "" {
 				config[name] = v

@@ -41,7 +41,11 @@ type launchArguments struct {
 	Processes  processes         `json:"processes"`
 	Groups     string            `json:"groups"` // "flat", "sessions"
 	Engine     string            `json:"engine"`
-	Trace      any               `json:"trace"` // true, or a file's path
+
+	EngineCA        string `json:"engineCA"`
+	EngineTokenFile string `json:"engineTokenFile"`
+
+	Trace any `json:"trace"` // true, or a file's path
 
 	// Parent is the secret by which a child session joins its parent.
 	Parent string `json:"kdapParent"`
@@ -119,7 +123,7 @@ func (a *Adapter) openSession(c *call, args launchArguments) (*session.Session, 
 	defer p.end()
 	s, err := session.Open(c.ctx, session.Options{
 		DumpFile: args.DumpFile, SymbolPath: args.SymbolPath, ImagePath: args.ImagePath, CacheDir: args.CacheDir,
-		Engine: args.Engine, Processes: selectors, SourceMap: args.SourceMap,
+		Engine: args.Engine, EngineCA: args.EngineCA, EngineTokenFile: args.EngineTokenFile, Processes: selectors, SourceMap: args.SourceMap,
 		Program: a.opts.Engine, Progress: p.update, Gone: a.engineGone,
 	}, a.handles)
 	return s, err

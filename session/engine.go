@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os/exec"
 	"strings"
 	"sync"
@@ -36,40 +35,34 @@ const (
 	pingInterval  = 5 * time.Second
 	pingPatience  = 20 * time.Second // an engine whose reading loop is silent for so long hangs
 	exitPatience  = 2 * time.Second
-	dialPatience  = 10 * time.Second
 	maxLastLines  = 20
 	maxLineLength = 500
 )
 
 func connect(ctx context.Context, o Options) (*engineConn, error) {
 	e := &engineConn{gone: o.Gone, ended: make(chan struct{}), stderr: &lastLines{}}
-	var rw io.ReadWriteCloser
-	var err error
 	if o.Engine != "" {
-		rw, err = dial(ctx, o.Engine)
+		d := rpc.Dial{Addr: o.Engine, CA: o.EngineCA}
+		d.Addr, d.TLS = strings.CutPrefix(d.Addr, "tls://")
+		var err error
+		if o.EngineTokenFile != "" {
+			if d.Token, err = rpc.ReadToken(o.EngineTokenFile); err != nil {
+				return nil, fmt.Errorf("the engine's token: %w", err)
+			}
+		}
+		if e.client, err = rpc.Connect(ctx, d); err != nil {
+			return nil, err
+		}
 	} else {
-		rw, err = e.start(o.Program)
+		rw, err := e.start(o.Program)
+		if err != nil {
+			return nil, err
+		}
+		e.client = rpc.NewClient(rw)
 	}
-	if err != nil {
-		return nil, err
-	}
-	e.client = rpc.NewClient(rw)
 	go e.watch()
 	go e.ping()
 	return e, nil
-}
-
-func dial(ctx context.Context, addr string) (io.ReadWriteCloser, error) {
-	if err := rpc.CheckLoopback(addr); err != nil {
-		return nil, fmt.Errorf("engine %q: %w", addr, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("no engine answers at %s: %w", addr, err)
-	}
-	return conn, nil
 }
 
 func (e *engineConn) start(program []string) (io.ReadWriteCloser, error) {

@@ -21,7 +21,10 @@ type Options struct {
 	SymbolPath string
 	ImagePath  string
 	CacheDir   string
-	Engine     string // host:port of a running engine; "" starts one
+
+	Engine          string // host:port of a running engine, "tls://" in front for TLS; "" starts one
+	EngineCA        string // file with the certificates to trust
+	EngineTokenFile string // file with the engine's token
 
 	Processes []Selector        // nil for all
 	SourceMap map[string]string // folders that symbols name → folders here

@@ -98,7 +98,7 @@ func TestJoinedEngine(t *testing.T) {
 	addr := make(chan string, 1)
 	served := make(chan error, 1)
 	go func() {
-		served <- e.ListenAndServe(ctx, "127.0.0.1:0", t.Output(), func(a net.Addr) { addr <- a.String() })
+		served <- e.ListenAndServe(ctx, rpc.Listen{Addr: "127.0.0.1:0"}, t.Output(), func(a net.Addr) { addr <- a.String() })
 	}()
 	o.Engine = <-addr
 	first, err := Open(t.Context(), o, NewHandles())

@@ -16,6 +16,7 @@ const (
 	CodeNotOpen   = 2      // the client has no open dump
 	CodeOpen      = 3      // the dump could not be opened
 	CodeBusy      = 4      // too many requests at once, too many values held
+	CodeToken     = 5      // the client does not know the engine's token; the connection ends
 )
 
 // Hex is an address: "0x" and hexadecimal digits, for JSON numbers lose bits above 2^53.
@@ -24,6 +25,11 @@ type Hex = list.Hex
 // A Thread names a thread: the address of its _ETHREAD, or "cpu:N" for what
 // runs on a processor whose thread is not known.
 type Thread string
+
+// InitializeParams are those of "initialize".
+type InitializeParams struct {
+	Token string `json:"token,omitempty"` // for an engine that wants one; then it must come first
+}
 
 // Initialize answers "initialize".
 type Initialize struct {

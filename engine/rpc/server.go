@@ -28,6 +28,9 @@ type client struct {
 	conn *jsonrpc2.Conn
 	log  io.Writer
 
+	token string // that the client must know
+	known bool   // it does; used by the reading loop alone
+
 	running chan struct{} // one place a request that runs
 	work    sync.WaitGroup
 
@@ -43,8 +46,13 @@ type client struct {
 // Serve answers one client until it goes away or the context ends. It returns
 // when the last of its requests has ended.
 func (e *Engine) Serve(ctx context.Context, rw io.ReadWriteCloser, log io.Writer) {
+	e.serve(ctx, rw, log, "")
+}
+
+// serve is Serve for clients that must know a token, "" for none.
+func (e *Engine) serve(ctx context.Context, rw io.ReadWriteCloser, log io.Writer, token string) {
 	c := &client{
-		e: e, log: log, running: make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
+		e: e, log: log, token: token, known: token == "", running: make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
 		pending: map[jsonrpc2.ID]context.CancelFunc{}, sessions: map[uint64]*session{}, cursors: map[uint64]*cursor{},
 	}
 	ready := make(chan struct{})
@@ -155,6 +163,9 @@ var table = sync.OnceValue(methods)
 
 // handle runs in the reading loop: it must not wait.
 func (c *client) handle(ctx context.Context, r *jsonrpc2.Request) {
+	if !c.known && !c.admit(ctx, r) {
+		return
+	}
 	switch {
 	case r.Method == "$/cancelRequest":
 		if p, err := params[cancelParams](r); err == nil {
@@ -197,6 +208,21 @@ func (c *client) handle(ctx context.Context, r *jsonrpc2.Request) {
 		c.mu.Unlock()
 		c.reply(ctx, r, result, err)
 	}()
+}
+
+// admit looks at the first message of a client that must know a token. Without
+// it the connection ends.
+func (c *client) admit(ctx context.Context, r *jsonrpc2.Request) bool {
+	p, err := params[InitializeParams](r)
+	if err == nil && r.Method == "initialize" && !r.Notif && knows(c.token, p.Token) {
+		c.known = true
+		return true
+	}
+	if !r.Notif {
+		c.reply(ctx, r, nil, &jsonrpc2.Error{Code: CodeToken, Message: "this engine wants its token, in the request initialize"})
+	}
+	go c.conn.Close() // not from its own reading loop
+	return false
 }
 
 func (c *client) cancel(id jsonrpc2.ID) {
@@ -279,6 +305,6 @@ func requestID(ctx context.Context) uint64 {
 	return id
 }
 
-func onInitialize(c *client, _ context.Context, _ struct{}) (any, error) {
+func onInitialize(c *client, _ context.Context, _ InitializeParams) (any, error) {
 	return Initialize{Protocol: Version, Version: c.e.version, PID: os.Getpid()}, nil
 }
