@@ -2,13 +2,16 @@ package adapter
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-dap"
 
@@ -52,7 +55,7 @@ func TestCapabilities(t *testing.T) {
 // open: none is unknown, none hangs.
 func TestPromises(t *testing.T) {
 	c := inProcess(t, Options{})
-	stop := c.start(madeArguments(t, dumptest.Small()))
+	stop := c.start(small(t))
 	frame := ask[*dap.StackTraceResponse](c, "stackTrace", map[string]any{"threadId": stop.Body.ThreadId}).Body.StackFrames[0].Id
 	args := map[string]map[string]any{
 		"evaluate":    {"expression": "1", "context": "clipboard", "frameId": frame},
@@ -78,7 +81,7 @@ func TestPromises(t *testing.T) {
 // TestRefusals: what a dump cannot do is refused in one sentence, and the stop stays.
 func TestRefusals(t *testing.T) {
 	c := inProcess(t, Options{})
-	stop := c.start(madeArguments(t, dumptest.Small()))
+	stop := c.start(small(t))
 	for name := range refusals {
 		msg := c.refused(name, map[string]any{"threadId": stop.Body.ThreadId})
 		if !strings.HasPrefix(msg, "A crash dump") || strings.Count(msg, ". ") > 0 {
@@ -124,7 +127,7 @@ func TestOutOfOrder(t *testing.T) {
 	c.write([]byte(`{"seq":-3,"type":"event","event":"x"}`))
 
 	// Everything at once: requests wait for the launch that came before them.
-	args := madeArguments(t, dumptest.Small())
+	args := small(t)
 	init := c.send("initialize", map[string]any{"adapterID": "kdap"})
 	launch := c.send("launch", args)
 	threads := c.send("threads", nil)
@@ -173,7 +176,7 @@ func TestOpeningErrors(t *testing.T) {
 			t.Errorf("%s: %q", f, msg)
 		}
 		// The session lives: another dump can be opened in it.
-		ask[*dap.LaunchResponse](c, "launch", madeArguments(t, dumptest.Small()))
+		ask[*dap.LaunchResponse](c, "launch", small(t))
 	}
 }
 
@@ -181,7 +184,7 @@ func TestOpeningErrors(t *testing.T) {
 // both are answered, and at once.
 func TestCancel(t *testing.T) {
 	c := inProcess(t, Options{})
-	c.start(madeArguments(t, dumptest.Small()))
+	c.start(small(t))
 	long := c.send("evaluate", map[string]any{"expression": ".for (r $t0=0; 1; r $t0=@$t0+1) { .if (0) {} }", "context": "repl"})
 	waiting := c.send("evaluate", map[string]any{"expression": "? 2", "context": "repl"})
 	time.Sleep(50 * time.Millisecond) // so that the first one runs
@@ -205,7 +208,7 @@ func TestCancel(t *testing.T) {
 // TestManyAtOnce: many requests beside each other, all answered once.
 func TestManyAtOnce(t *testing.T) {
 	c := inProcess(t, Options{})
-	c.start(madeArguments(t, dumptest.Demo()))
+	c.start(madeArguments(t, "demo", dumptest.Demo))
 	threads := ask[*dap.ThreadsResponse](c, "threads", nil).Body.Threads
 	var seqs []int
 	for round := range 3 {
@@ -230,7 +233,7 @@ func TestManyAtOnce(t *testing.T) {
 // opens the dump again on request.
 func TestEngineKilled(t *testing.T) {
 	c := inProcess(t, Options{})
-	stop := c.start(madeArguments(t, dumptest.Small()))
+	stop := c.start(small(t))
 	before := ask[*dap.ThreadsResponse](c, "threads", nil).Body.Threads
 	old := ask[*dap.StackTraceResponse](c, "stackTrace", map[string]any{"threadId": stop.Body.ThreadId}).Body.StackFrames[0].Id
 	killChildren(t)
@@ -299,7 +302,7 @@ func TestPanicInHandler(t *testing.T) {
 func TestConsoleMovesContext(t *testing.T) {
 	d := dumptest.Small()
 	c := inProcess(t, Options{})
-	stop := c.start(madeArguments(t, d))
+	stop := c.start(small(t))
 	repl := func(line string, frame int) string {
 		t.Helper()
 		a := map[string]any{"expression": line, "context": "repl"}
@@ -364,7 +367,7 @@ func TestConsoleMovesContext(t *testing.T) {
 
 // TestProcessesFilter: the argument narrows the list.
 func TestProcessesFilter(t *testing.T) {
-	args := madeArguments(t, dumptest.Small())
+	args := small(t)
 	args["processes"] = []any{"Quill*", 4}
 	c := inProcess(t, Options{})
 	c.start(args)
@@ -379,5 +382,71 @@ func TestProcessesFilter(t *testing.T) {
 	c = inProcess(t, Options{})
 	if msg := c.refused("launch", args); !strings.Contains(msg, "nosuch*") {
 		t.Errorf("a filter that fits nothing: %q", msg)
+	}
+}
+
+// TestProcessesChange: another choice is told, and the focus moves when its
+// thread goes away.
+func TestProcessesChange(t *testing.T) {
+	c := inProcess(t, Options{})
+	c.start(small(t))
+	choose := func(p any) int { return c.send("kdap/processes", map[string]any{"processes": p}) }
+	if r := c.response(choose([]any{"nosuch"})).GetResponse(); r.Success {
+		t.Error("a choice that fits nothing is taken")
+	}
+	all := len(ask[*dap.ThreadsResponse](c, "threads", nil).Body.Threads)
+	if r := c.response(choose([]any{"svchost.exe"})).GetResponse(); !r.Success {
+		t.Fatal(r.Message)
+	}
+	pause := eventOf(c, "stopped", func(e *dap.StoppedEvent) bool { return e.Body.Reason == "pause" })
+	some := ask[*dap.ThreadsResponse](c, "threads", nil).Body.Threads
+	if len(some) == 0 || len(some) >= all || nameOf(some, pause.Body.ThreadId) == "" {
+		t.Errorf("%d threads of %d, stopped on %d", len(some), all, pause.Body.ThreadId)
+	}
+	if r := c.response(choose("all")).GetResponse(); !r.Success || len(ask[*dap.ThreadsResponse](c, "threads", nil).Body.Threads) != all {
+		t.Errorf("all again: %s", r.Message)
+	}
+}
+
+// TestProgress: opening that takes long says so, and can be cancelled by it.
+func TestProgress(t *testing.T) {
+	a := &Adapter{progress: map[string]*call{}, out: writer{w: io.Discard}}
+	var buf bytes.Buffer
+	a.out.w = &buf
+	a.client.SupportsProgressReporting = true
+	c := &call{seq: 7}
+	c.ctx, c.cancel = context.WithCancel(t.Context())
+	p := a.startProgress(c, "Opening")
+	p.update("unpacking", 1, 4)
+	p.start() // as its timer does
+	p.update("unpacking", 2, 4)
+	if a.progress[p.id] != c {
+		t.Error("a cancel by its progress would not find the request")
+	}
+	p.end()
+	p.update("late", 3, 4)
+	for _, want := range []string{`"progressStart"`, `"percentage":25`, `"cancellable":true`, `"progressUpdate"`, `"percentage":50`, `"progressEnd"`} {
+		if !strings.Contains(buf.String(), want) {
+			t.Errorf("no %s in %s", want, buf.String())
+		}
+	}
+	if strings.Contains(buf.String(), "late") || len(a.progress) != 0 {
+		t.Error("progress goes on after its end")
+	}
+}
+
+// TestConsoleCap: what does not fit the console is said.
+func TestConsoleCap(t *testing.T) {
+	var buf bytes.Buffer
+	a := &Adapter{out: writer{w: &buf}}
+	o := &lineOutput{a: a}
+	o.timer = time.NewTimer(time.Hour)
+	o.add(strings.Repeat("é", maxConsole/2-1)+"ééé", false)
+	o.add("more\x1b[31m", false)
+	if rest := o.end(); len(rest) != maxConsole || !utf8.ValidString(rest) {
+		t.Errorf("%d bytes, valid %v", len(rest), utf8.ValidString(rest))
+	}
+	if !strings.Contains(buf.String(), "1024 KB of a command's output; 1 KB more") {
+		t.Errorf("note: %s", buf.String())
 	}
 }

@@ -14,7 +14,7 @@ const benchThreads = 3000
 func benchClient(b *testing.B) (*client, []dap.Thread) {
 	b.Helper()
 	c := inProcess(b, Options{})
-	c.start(madeArguments(b, dumptest.Sparse(200, benchThreads)))
+	c.start(madeArguments(b, "sparse", func() *dumptest.Dump { return dumptest.Sparse(200, benchThreads) }))
 	return c, ask[*dap.ThreadsResponse](c, "threads", nil).Body.Threads
 }
 

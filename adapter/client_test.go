@@ -29,8 +29,19 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Setenv(engineMark, "1") // for the children
-	os.Exit(m.Run())
+	dir, err := os.MkdirTemp("", "kdap-adapter-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	scratch = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
+
+// scratch is a folder for what several tests use.
+var scratch string
 
 // patience is how long a test waits for what must come.
 const patience = 60 * time.Second
@@ -55,7 +66,7 @@ type client struct {
 func newClient(t testing.TB, r io.Reader, w io.WriteCloser) *client {
 	c := &client{t: t, w: w, codec: dap.NewCodec(), responses: map[int]dap.ResponseMessage{}, raw: map[int][]byte{}}
 	c.changed = sync.NewCond(&c.mu)
-	for _, name := range []string{"kdap/focus"} {
+	for _, name := range []string{"kdap/focus", "kdap/processes"} {
 		if err := c.codec.RegisterRequest(name, func() dap.Message { return &dap.ThreadsRequest{} }, func() dap.Message { return &dap.ContinueResponse{} }); err != nil {
 			t.Fatal(err)
 		}
@@ -251,11 +262,7 @@ func inProcess(t testing.TB, o Options) *client {
 
 // binary builds kdap once.
 var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "kdap-test-")
-	if err != nil {
-		return "", err
-	}
-	out := filepath.Join(dir, "kdap")
+	out := filepath.Join(scratch, "kdap")
 	cmd := exec.Command("go", "build", "-o", out, "kdap")
 	if b, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, b)

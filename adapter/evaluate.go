@@ -96,7 +96,7 @@ func (o *lineOutput) add(text string, note bool) {
 	defer o.mu.Unlock()
 	if note {
 		// Notes are kdap's own words: they don't go among the debugger's.
-		o.a.output("console", "kdap: "+text+"\n")
+		o.a.note(text)
 		return
 	}
 	if room := maxConsole - o.shown; len(text) > room {
@@ -132,11 +132,23 @@ func (o *lineOutput) end() string {
 	defer o.mu.Unlock()
 	o.ended = true
 	if o.dropped > 0 {
-		o.a.output("console", fmt.Sprintf(
-			"kdap: the console shows %d KB of a command's output; %d KB more are left out. \"kdap run DUMP -c COMMAND\" prints everything.\n",
+		o.a.note(fmt.Sprintf(
+			"the console shows %d KB of a command's output; %d KB more are left out. \"kdap run DUMP -c COMMAND\" prints everything.",
 			maxConsole>>10, (o.dropped+1023)>>10))
 	}
 	return o.text.String()
+}
+
+// note sends a sentence of kdap's own for the console, dimmed where the client
+// draws styles: it is not the debugger's answer.
+func (a *Adapter) note(text string) {
+	text = "kdap: " + session.Visible(text)
+	a.mu.Lock()
+	if a.client.SupportsANSIStyling {
+		text = "\x1b[2m" + text + "\x1b[0m"
+	}
+	a.mu.Unlock()
+	a.output("console", text+"\n")
 }
 
 // output sends text for the console.

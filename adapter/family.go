@@ -221,11 +221,11 @@ func (a *Adapter) openGroups(s *session.Session) {
 			continue
 		}
 		if opened == maxChildren {
-			a.output("console", fmt.Sprintf("kdap: %d processes have sessions of their own; name the others in \"processes\".\n", opened))
+			a.note(fmt.Sprintf("%d processes have sessions of their own; name the others in \"processes\".", opened))
 			return
 		}
 		if err := a.openGroup(g); err != nil {
-			a.output("console", "kdap: "+err.Error()+"\n")
+			a.note(err.Error())
 			return
 		}
 		opened++

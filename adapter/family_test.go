@@ -28,7 +28,7 @@ func TestChildSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask[*dap.InitializeResponse](c, "initialize", map[string]any{"clientID": "vscode", "adapterID": "kdap"})
-	ask[*dap.LaunchResponse](c, "launch", madeArguments(t, d))
+	ask[*dap.LaunchResponse](c, "launch", small(t))
 	ask[*dap.ConfigurationDoneResponse](c, "configurationDone", nil)
 	var pid uint32
 	for _, p := range d.Truth().Processes {
@@ -83,7 +83,7 @@ type openProcessEvent struct {
 
 // TestGroupsAsSessions: where the client has the protocol's own request, it gets it.
 func TestGroupsAsSessions(t *testing.T) {
-	args := madeArguments(t, dumptest.Small())
+	args := small(t)
 	args["groups"] = "sessions"
 	args["processes"] = []any{"Quill*", "svchost.exe"}
 	c := inProcess(t, Options{})

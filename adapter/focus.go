@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/google/go-dap"
+
 	"kdap/engine/rpc"
 	"kdap/session"
 )
@@ -82,4 +84,43 @@ func idOrAddress(raw json.RawMessage) (number uint64, addr rpc.Hex, err error) {
 	}
 	err = json.Unmarshal(raw, &number)
 	return number, 0, err
+}
+
+type processesArguments struct {
+	Processes processes `json:"processes"`
+}
+
+// onProcesses chooses the processes that are shown, as the launch argument
+// does. Where the thread in focus goes away another one is shown.
+func onProcesses(a *Adapter, c *call, args processesArguments) (any, error) {
+	s, err := a.need(c)
+	if err != nil {
+		return nil, err
+	}
+	sel, err := args.Processes.selectors()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.SetProcesses(c.ctx, sel); err != nil {
+		return nil, err
+	}
+	next := 0
+	if !s.Listed(s.Focus().ThreadID) {
+		next = s.CrashThread().ID
+		if err := s.FocusThread(c.ctx, next); err != nil {
+			return nil, err
+		}
+	}
+	a.mu.Lock()
+	told := a.client.SupportsInvalidatedEvent
+	a.mu.Unlock()
+	c.then(func() {
+		if told {
+			a.event("invalidated", dap.InvalidatedEventBody{Areas: []dap.InvalidatedAreas{"threads"}})
+		}
+		if next != 0 {
+			a.pauseOn(next)
+		}
+	})
+	return nil, nil
 }

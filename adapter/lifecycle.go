@@ -119,7 +119,7 @@ func (a *Adapter) openSession(c *call, args launchArguments) (*session.Session, 
 	if err != nil {
 		return nil, err
 	}
-	p := a.startProgress(c, "Opening the dump", true)
+	p := a.startProgress(c, "Opening the dump")
 	defer p.end()
 	s, err := session.Open(c.ctx, session.Options{
 		DumpFile: args.DumpFile, SymbolPath: args.SymbolPath, ImagePath: args.ImagePath, CacheDir: args.CacheDir,
@@ -152,7 +152,7 @@ func (a *Adapter) engineGone(reason error) {
 
 func (a *Adapter) tellProblems(s *session.Session) {
 	for _, p := range s.Problems() {
-		a.output("console", "kdap: "+p+"\n")
+		a.note(p)
 	}
 }
 

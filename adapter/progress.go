@@ -27,7 +27,7 @@ type progress struct {
 const progressAfter = 300 * time.Millisecond
 
 // startProgress announces a request's work to clients that show progress.
-func (a *Adapter) startProgress(c *call, title string, _ bool) *progress {
+func (a *Adapter) startProgress(c *call, title string) *progress {
 	p := &progress{a: a, c: c, id: fmt.Sprintf("kdap-%d", c.seq), title: title}
 	a.mu.Lock()
 	shows := a.client.SupportsProgressReporting

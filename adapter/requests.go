@@ -60,7 +60,7 @@ func requests() map[string]request {
 // there for the capability.
 func register() map[string]request {
 	m := map[string]request{
-		"initialize":        on(onInitialize).in(lifecycleLane),
+		"initialize":        on(onInitialize).in(lifecycleLane).earns(func(c *Capabilities) { c.SupportsANSIStyling = true }),
 		"launch":            on(onLaunch).in(lifecycleLane),
 		"attach":            on(onAttach).in(lifecycleLane),
 		"configurationDone": on(onConfigurationDone).in(lifecycleLane).earns(func(c *Capabilities) { c.SupportsConfigurationDoneRequest = true }),
@@ -93,6 +93,7 @@ func register() map[string]request {
 
 		"kdap/focus":       on(onFocus).in(consoleLane),
 		"kdap/openProcess": on(onOpenProcess),
+		"kdap/processes":   on(onProcesses).in(consoleLane),
 	}
 	for name, sentence := range refusals {
 		m[name] = refuse(sentence)

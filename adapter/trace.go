@@ -73,6 +73,6 @@ func (a *Adapter) startTrace(arg any) error {
 	a.trace.mu.Lock()
 	a.trace.w = f
 	a.trace.mu.Unlock()
-	a.output("console", "kdap: requests are traced to "+path+"\n")
+	a.note("requests are traced to " + path)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-dap"
@@ -20,21 +21,42 @@ import (
 // its description or state.
 var groupName = regexp.MustCompile(`^\[([0-9a-f]+) ([^\]]+)\] ([0-9a-f]+)( .+)?$`)
 
-// madeArguments writes a dump of our own with its symbols.
-func madeArguments(t testing.TB, d *dumptest.Dump) map[string]any {
+// written keeps the dumps that tests have written: writing takes longer than reading.
+var written struct {
+	mu   sync.Mutex
+	dirs map[string]string
+}
+
+// madeArguments writes a dump of our own with its symbols, once for each name.
+func madeArguments(t testing.TB, name string, d func() *dumptest.Dump) map[string]any {
 	t.Helper()
-	dir := t.TempDir()
-	if err := d.WriteFile(filepath.Join(dir, "memory.dmp"), dumptest.Full); err != nil {
-		t.Fatal(err)
+	written.mu.Lock()
+	defer written.mu.Unlock()
+	dir, ok := written.dirs[name]
+	if !ok {
+		var err error
+		if dir, err = os.MkdirTemp(scratch, name); err != nil {
+			t.Fatal(err)
+		}
+		made := d()
+		if err := made.WriteFile(filepath.Join(dir, "memory.dmp"), dumptest.Full); err != nil {
+			t.Fatal(err)
+		}
+		if err := made.WriteSymbols(filepath.Join(dir, "symbols"), dumptest.PDBs|dumptest.Images); err != nil {
+			t.Fatal(err)
+		}
+		if written.dirs == nil {
+			written.dirs = map[string]string{}
+		}
+		written.dirs[name] = dir
 	}
 	symbols := filepath.Join(dir, "symbols")
-	if err := d.WriteSymbols(symbols, dumptest.PDBs|dumptest.Images); err != nil {
-		t.Fatal(err)
-	}
 	return map[string]any{
 		"dumpFile": filepath.Join(dir, "memory.dmp"), "symbolPath": symbols, "imagePath": symbols, "cacheDir": filepath.Join(dir, "cache"),
 	}
 }
+
+func small(t testing.TB) map[string]any { return madeArguments(t, "small", dumptest.Small) }
 
 // TestVisitMadeDump visits a dump of our own as an editor does and compares
 // what it is told with what the writer laid down.
@@ -43,7 +65,7 @@ func TestVisitMadeDump(t *testing.T) {
 	want := d.Truth()
 	trace := filepath.Join(t.TempDir(), "trace")
 	c, ended := overStdio(t, "--trace", trace)
-	stop := c.start(madeArguments(t, d))
+	stop := c.start(small(t))
 	if stop.Body.Reason != "exception" || !stop.Body.AllThreadsStopped || stop.Body.Text == "" || stop.Body.Description == "" {
 		t.Errorf("first stop: %+v", stop.Body)
 	}

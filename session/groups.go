@@ -80,7 +80,7 @@ func (s Selector) matches(g rpc.Group) bool {
 // loadGroups asks for all threads and puts them in order: the process that
 // crashed first, then as the system lists them; the idle process, which is on
 // no list, last.
-func (s *Session) loadGroups(ctx context.Context) error {
+func (s *Session) loadGroups(ctx context.Context, chosen []Selector) error {
 	r, err := s.engine.client.Groups(ctx)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (s *Session) loadGroups(ctx context.Context) error {
 	var groups []Group
 	var crash *Thread
 	for _, g := range order(r) {
-		if !s.selected(g) {
+		if !selected(chosen, g) {
 			continue
 		}
 		group := Group{PID: g.PID, Name: g.Name, Process: g.EPROCESS}
@@ -101,8 +101,8 @@ func (s *Session) loadGroups(ctx context.Context) error {
 		}
 		groups = append(groups, group)
 	}
-	if len(groups) == 0 && len(s.opts.Processes) > 0 {
-		return fmt.Errorf("no process matches %v (argument \"processes\")", s.opts.Processes)
+	if len(groups) == 0 && chosen != nil {
+		return fmt.Errorf("no process matches %v (argument \"processes\")", chosen)
 	}
 	if crash == nil {
 		for _, g := range groups {
@@ -139,8 +139,8 @@ func order(r rpc.GroupsResult) []rpc.Group {
 	return groups
 }
 
-func (s *Session) selected(g rpc.Group) bool {
-	return s.opts.Processes == nil || slices.ContainsFunc(s.opts.Processes, func(sel Selector) bool { return sel.matches(g) })
+func selected(chosen []Selector, g rpc.Group) bool {
+	return chosen == nil || slices.ContainsFunc(chosen, func(sel Selector) bool { return sel.matches(g) })
 }
 
 // threadTitle is what a person looks for: the process, the thread's id, then
@@ -213,15 +213,17 @@ func (s *Session) Problems() []string {
 	return append(slices.Clone(s.dump.Problems), s.errs...)
 }
 
-// SetProcesses chooses other processes, nil for all.
+// SetProcesses chooses other processes, nil for all. It fails, and leaves the
+// choice as it was, when none fits.
 func (s *Session) SetProcesses(ctx context.Context, sel []Selector) error {
-	before := s.opts.Processes
-	s.opts.Processes = sel
-	err := s.loadGroups(ctx)
-	if err != nil {
-		s.opts.Processes = before
-	}
-	return err
+	return s.engine.explain(s.loadGroups(ctx, sel))
+}
+
+// Listed reports whether a thread is among those shown.
+func (s *Session) Listed(threadID int) bool {
+	return slices.ContainsFunc(s.Groups(), func(g Group) bool {
+		return slices.ContainsFunc(g.Threads, func(t Thread) bool { return t.ID == threadID })
+	})
 }
 
 // thread returns a thread of the session by its number.

@@ -96,7 +96,7 @@ func (s *Session) open(ctx context.Context) error {
 
 // begin lists the threads and starts a console.
 func (s *Session) begin(ctx context.Context) error {
-	if err := s.loadGroups(ctx); err != nil {
+	if err := s.loadGroups(ctx, s.opts.Processes); err != nil {
 		return s.engine.explain(err)
 	}
 	c, err := s.engine.client.NewSession(ctx)

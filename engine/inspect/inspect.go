@@ -71,8 +71,8 @@ func (n Node) Children(ctx context.Context, filter Filter, start, count int) ([]
 	if start < 0 {
 		start = 0
 	}
-	if count <= 0 || count > maxPage {
-		count = maxPage
+	if count <= 0 || count > MaxPage {
+		count = MaxPage
 	}
 	var out []Node
 	if filter != Indexed && start < named {
@@ -99,8 +99,8 @@ func (n Node) Children(ctx context.Context, filter Filter, start, count int) ([]
 	return out, nil
 }
 
-// maxPage bounds one answer.
-const maxPage = 5000
+// MaxPage is how many lines Children returns at most.
+const MaxPage = 5000
 
 // A Filter chooses between members and elements.
 type Filter string

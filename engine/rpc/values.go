@@ -87,6 +87,11 @@ func onChildren(c *client, ctx context.Context, _ *target, p ChildrenParams) (an
 	if err != nil {
 		return nil, err
 	}
+	if p.Count <= 0 && len(nodes) == inspect.MaxPage {
+		// Whoever asks for all has to be told that it is not all.
+		named, indexed := k.node.Size(ctx)
+		nodes = append(nodes, inspect.Group("…", fmt.Sprintf("of %d, %d are shown; the others can be asked for in pages", named+indexed, len(nodes)), nil))
+	}
 	return c.valueList(ctx, nodes, k.space)
 }
 
