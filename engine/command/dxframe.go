@@ -28,7 +28,7 @@ func (h *modelHost) currentRegisters(context.Context) (model.Value, error) {
 
 // frames are the rows of a stack as k shows them.
 func (h *modelHost) frames(get registersOf) *model.Object {
-	return model.Sequence(func(ctx context.Context, yield func(v model.Value) bool) error {
+	return model.Numbered(func(ctx context.Context, yield func(v model.Value) bool) error {
 		regs, err := get(ctx)
 		if err != nil {
 			return nil

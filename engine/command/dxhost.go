@@ -125,7 +125,7 @@ func (h *modelHost) symbolIn(ctx context.Context, m *windows.Module, name string
 			}
 		}
 	}
-	if typ, ok := t.Type(name); ok {
+	if typ, ok := t.Type(name); ok && typ.Name == name {
 		return model.TypeNameValue{Type: typ}, true
 	}
 	if typ, value, ok := h.s.enumerator(t.Types(), name); ok {
@@ -360,7 +360,7 @@ func (h *modelHost) variables() *model.Object {
 					return model.Void{}, nil
 				}))
 	}}
-	return o.Variables()
+	return o
 }
 
 func variableName(args []model.Value, n int) (string, bool) {

@@ -103,12 +103,19 @@ func (h *modelHost) kdData(context.Context) (model.Value, error) {
 	}
 	members := []model.Member{model.Property("Header", kdHeader(block))}
 	for _, f := range windows.KDBGFields() {
-		if f.Offset+f.Size > len(block) {
-			continue
-		}
 		var b [8]byte
-		copy(b[:], block[f.Offset:f.Offset+f.Size])
+		if f.Offset+f.Size <= len(block) {
+			copy(b[:], block[f.Offset:f.Offset+f.Size])
+		}
 		v := binary.LittleEndian.Uint64(b[:])
+		if v == 0 && f.Name == "OffsetEProcessMmHotPatchContext" {
+			// Blocks of older builds end before it, and debuggers fill it in.
+			if t, err := h.s.sys.Type("_EPROCESS"); err == nil {
+				if m := t.Field("MmHotPatchContext"); m != nil {
+					v = m.Offset
+				}
+			}
+		}
 		if f.Bits > 0 {
 			v &= 1<<f.Bits - 1
 		}
@@ -126,7 +133,7 @@ func kdHeader(block []byte) *model.Object {
 
 // modulesObject is the list of modules that the session has.
 func (h *modelHost) modulesObject() *model.Object {
-	o := model.Sequence(func(ctx context.Context, yield func(v model.Value) bool) error {
+	o := model.Numbered(func(ctx context.Context, yield func(v model.Value) bool) error {
 		for _, m := range h.s.moduleSet(ctx).All() {
 			if err := ctx.Err(); err != nil {
 				return err

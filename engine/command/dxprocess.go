@@ -20,6 +20,10 @@ func (h *modelHost) processList(ctx context.Context) iter.Seq2[windows.Process, 
 		if _, err := h.s.sys.Type("_EPROCESS"); err != nil {
 			return // nothing can be listed
 		}
+		if !h.s.sys.Paged() {
+			h.s.sys.Processes(ctx)(yield)
+			return
+		}
 		if idle, err := h.s.sys.IdleProcess(); err == nil {
 			if !yield(idle, nil) {
 				return
@@ -271,7 +275,7 @@ func (h *modelHost) thread(t windows.Thread, regs registersOf) *model.Object {
 // threadText names where a thread stands; the text ends with a blank.
 func (h *modelHost) threadText(ctx context.Context, get registersOf) string {
 	regs, err := get(ctx)
-	if err != nil || regs == nil {
+	if err != nil || regs == nil || regs.RIP == 0 {
 		return "<Unable to get stack trace>"
 	}
 	addr := format.Addr(regs.RIP)

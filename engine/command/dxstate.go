@@ -19,7 +19,7 @@ func (h *modelHost) state() *model.Object {
 			model.Property("EngineVersion", model.String(h.s.opts.Version)),
 		)),
 		model.Lazily("DebuggerVariables", func(context.Context) (model.Value, error) {
-			return model.NewObject(h.debuggerVariables()...).Variables(), nil
+			return model.NewObject(h.debuggerVariables()...), nil
 		}),
 		model.Property("FunctionAliases", emptyContainer()),
 		model.Property("PseudoRegisters", h.pseudoRegisters()),

@@ -7,7 +7,7 @@ import (
 	"kdap/engine/types"
 )
 
-// A TypeName is what the name of a type stands for: no value.
+// A TypeNameValue is what the name of a type stands for: no value.
 type TypeNameValue struct{ Type *types.Type }
 
 func (TypeNameValue) isValue() {}
@@ -451,7 +451,12 @@ func index(ctx context.Context, base Value, args []Value) (Value, error) {
 // find returns the first element whose key equals the index.
 func (it *Items) find(ctx context.Context, index Value) (Value, error) {
 	var found Value
+	place := uint64(0)
 	err := it.Each(ctx, func(key, v Value) bool {
+		if key == nil {
+			key = U64(place)
+		}
+		place++
 		if same, err := equal(key, index); err == nil && same {
 			found = v
 			return false

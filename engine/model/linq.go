@@ -243,12 +243,15 @@ func (it *Items) collect(ctx context.Context) ([]pair, error) {
 func deferred(f func(ctx context.Context) ([]pair, error)) *Object {
 	return Container(func(ctx context.Context, yield func(k, v Value) bool) error {
 		pairs, err := f(ctx)
+		if err != nil {
+			return err // in part, these would be the wrong elements
+		}
 		for _, p := range pairs {
 			if !yield(p.key, p.v) {
 				return nil
 			}
 		}
-		return err
+		return nil
 	})
 }
 
@@ -764,13 +767,12 @@ func reverse(q call) (Value, error) {
 }
 
 func toArray(q call) (Value, error) {
-	return renumbered(func(ctx context.Context, add func(v Value)) error {
-		pairs, err := q.items.collect(ctx)
-		for _, p := range pairs {
-			add(p.v)
-		}
-		return err
-	}), nil
+	pairs, err := q.items.collect(q.ctx)
+	values := make([]Value, len(pairs))
+	for i, p := range pairs {
+		values[i] = p.v
+	}
+	return List(values...), err
 }
 
 // fold calls f with every element, or what the lambda makes of it.

@@ -62,8 +62,7 @@ type Native struct {
 	Bits    uint64 // not Located: the value
 
 	raw    bool // shown by its parts only
-	closed bool // shown without children
-	name   string
+	closed bool // shown without text and children
 }
 
 // Raw returns the object such that character arrays and the like are shown by
@@ -91,8 +90,6 @@ type Object struct {
 	Members func(ctx context.Context) []Member
 	// Items are the elements, nil when the object is no container.
 	Items *Items
-	// Call makes the object a function.
-	listed bool // a list of variables: no ToDisplayString
 }
 
 // A Member is a property or method of an object.
@@ -108,7 +105,8 @@ type Member struct {
 
 // Items are the elements of a container.
 type Items struct {
-	// Each calls yield with every key and element until it returns false.
+	// Each calls yield with every key and element until it returns false. The
+	// key is nil for elements that are only numbered by their place.
 	// Elements that cannot be had are Failures.
 	Each func(ctx context.Context, yield func(key, v Value) bool) error
 	// At finds elements by index; nil looks for the key.
@@ -255,13 +253,6 @@ func (o *Object) WithText(text string) *Object {
 	return o
 }
 
-// Variables returns an object that lists variables: it has no text of its own
-// to ask for.
-func (o *Object) Variables() *Object {
-	o.listed = true
-	return o
-}
-
 // member finds a member by its exact name.
 func (o *Object) member(ctx context.Context, name string) (Member, bool) {
 	if o.Members == nil {
@@ -280,8 +271,16 @@ func Container(each func(ctx context.Context, yield func(key, v Value) bool) err
 	return &Object{Items: &Items{Each: each}}
 }
 
-// Sequence returns a container that numbers its elements from 0.
+// Sequence returns a container whose elements have no keys: they are numbered
+// by their place, also in what a query makes of them.
 func Sequence(each func(ctx context.Context, yield func(v Value) bool) error) *Object {
+	return Container(func(ctx context.Context, yield func(key, v Value) bool) error {
+		return each(ctx, func(v Value) bool { return yield(nil, v) })
+	})
+}
+
+// Numbered returns a container whose elements have their numbers as keys.
+func Numbered(each func(ctx context.Context, yield func(v Value) bool) error) *Object {
 	return Container(func(ctx context.Context, yield func(key, v Value) bool) error {
 		n := uint64(0)
 		return each(ctx, func(v Value) bool {
@@ -293,7 +292,7 @@ func Sequence(each func(ctx context.Context, yield func(v Value) bool) error) *O
 
 // List returns a container of values that are there already.
 func List(values ...Value) *Object {
-	return Sequence(func(ctx context.Context, yield func(v Value) bool) error {
+	return Numbered(func(ctx context.Context, yield func(v Value) bool) error {
 		for _, v := range values {
 			if err := ctx.Err(); err != nil {
 				return err

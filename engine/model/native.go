@@ -230,7 +230,7 @@ func addressOf(v Value) (Value, error) {
 	if t == nil {
 		t = typeVoid
 	}
-	return NativeValue(n.Space, pointerTo(storage(t)), n.Addr), nil
+	return NativeValue(n.Space, pointerTo(t), n.Addr), nil // a bit field's pointer knows its bits
 }
 
 // iterable returns the elements of a container or array.

@@ -247,9 +247,13 @@ func (p *printer) members(ctx context.Context, o *Object) []Child {
 // elements yields the elements of a container up to its limit.
 func (p *printer) elements(ctx context.Context, whole Value, items *Items, s Spec, skip int, yield func(Child, error) bool) bool {
 	limit := p.limit(s)
-	n := uint64(0)
+	n, place := uint64(0), uint64(0)
 	more := true
 	err := items.Each(ctx, func(key, v Value) bool {
+		if key == nil {
+			key = U64(place)
+		}
+		place++
 		if skip > 0 {
 			skip--
 			return true

@@ -212,6 +212,9 @@ func (m *Machine) nativeText(ctx context.Context, n Native, s Spec) (string, err
 	case t.Kind == types.Function:
 		return m.host.CodeName(ctx, n.Addr), nil
 	case t.Kind.IsAggregate():
+		if n.closed {
+			return "", nil
+		}
 		return guidText(n), nil
 	case !n.isScalar():
 		return "", nil
@@ -422,6 +425,9 @@ func (ev *evaluator) toDisplayString(ctx context.Context, v Value, args []Value)
 			return nil, err
 		}
 		return String(m.quoted(n.at(n.Type.Elem(), bits), maxText, s)), nil
+	}
+	if n, ok := v.(Native); ok && n.Type != nil && n.Type.Kind == types.Array && !s.text {
+		return nil, SystemError(NotImplemented)
 	}
 	text, _, err := m.text(ctx, v, s)
 	return String(text), err

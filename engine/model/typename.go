@@ -130,7 +130,7 @@ func scalarName(t *types.Type) string {
 	default:
 		return aggregateName(t.Name)
 	}
-	if t == typeChar16 || t.Name == "char16_t" || t.Name == "char32_t" || t.Name == "char8_t" {
+	if t.Name == "char16_t" || t.Name == "char32_t" || t.Name == "char8_t" {
 		return t.Name
 	}
 	switch {

@@ -30,20 +30,12 @@ func basic(kind types.Kind, size uint64, name string, spellings ...string) *type
 var (
 	typeVoid   = basic(types.Void, 0, "void")
 	typeBool   = basic(types.Bool, 1, "bool")
-	typeChar   = basic(types.Char, 1, "char", "signed char", "__int8")
-	typeUChar  = basic(types.UChar, 1, "unsigned char", "unsigned __int8")
-	typeWChar  = basic(types.WChar, 2, "wchar_t")
-	typeChar16 = basic(types.Uint, 2, "char16_t")
-	typeChar32 = basic(types.Uint, 4, "char32_t")
 	typeShort  = basic(types.Int, 2, "short", "short int", "signed short", "__int16")
 	typeUShort = basic(types.Uint, 2, "unsigned short", "unsigned short int", "unsigned __int16")
 	typeInt    = basic(types.Int, 4, "int", "signed int", "__int32")
 	typeUInt   = basic(types.Uint, 4, "unsigned int", "unsigned __int32")
-	typeLong   = basic(types.Int, 4, "long", "long int", "signed long")
-	typeULong  = basic(types.Uint, 4, "unsigned long", "unsigned long int")
 	typeInt64  = basic(types.Int, 8, "__int64", "long long", "signed __int64", "long long int", "signed long long")
 	typeUInt64 = basic(types.Uint, 8, "unsigned __int64", "unsigned long long", "unsigned long long int")
-	typeFloat  = basic(types.Float, 4, "float")
 	typeDouble = basic(types.Float, 8, "double")
 )
 
@@ -51,6 +43,14 @@ var (
 var basicWords = map[string]bool{}
 
 func init() {
+	basic(types.Char, 1, "char", "signed char", "__int8")
+	basic(types.UChar, 1, "unsigned char", "unsigned __int8")
+	basic(types.WChar, 2, "wchar_t")
+	basic(types.Uint, 2, "char16_t")
+	basic(types.Uint, 4, "char32_t")
+	basic(types.Int, 4, "long", "long int", "signed long")
+	basic(types.Uint, 4, "unsigned long", "unsigned long int")
+	basic(types.Float, 4, "float")
 	for s := range basicTypes {
 		for w := range strings.FieldsSeq(s) {
 			basicWords[w] = true
