@@ -51,6 +51,11 @@ func Kinds() []Kind {
 		kind("stacks", "the stack of every thread", Stacks),
 		kind("modules", "kernel and user modules", Modules),
 		kind("envs", "environment variables", Envs),
+		kind("handles", "open handles", Handles),
+		kind("objects", "the object manager's namespace", Objects),
+		kind("drivers", "driver objects and their routines", Drivers),
+		kind("devices", "device objects", Devices),
+		kind("sessions", "sessions and their processes", Sessions),
 		kind("unloaded", "unloaded drivers", func(ctx context.Context, sys *windows.System, _ Filter) iter.Seq2[Unloaded, error] {
 			return UnloadedDrivers(sys)
 		}),

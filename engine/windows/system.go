@@ -42,7 +42,7 @@ type System struct {
 
 	typeCache     sync.Map // name → *types.Type or error
 	symbolCache   sync.Map // name → uint64 or error
-	objectTypes   sync.Map // index → name
+	objectTypes   sync.Map // index → ObjectType
 	spaces        sync.Map // DTB → *memory.AddressSpace
 	processSpaces sync.Map // EPROCESS → *memory.AddressSpace, with the process's prototype PTEs
 	layouts       sync.Map // type name → amd64.FrameLayout
