@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -78,13 +79,25 @@ func (e env) Register(name string) (expr.Register, error) {
 	if v, bits, ok := regs.Get(name); ok {
 		return expr.Register{Class: registerClass(name, bits), Bits: v}, nil
 	}
-	if v, ok := regs.Vector(name); ok {
+	if v, ok := regs.Vector(name); ok && strings.HasPrefix(name, "st") {
+		return expr.Register{Class: expr.FloatReg, Bits: math.Float64bits(extended(v))}, nil
+	} else if ok {
 		return expr.Register{Class: expr.Vector, Bits: le64(v)}, nil
 	}
 	if v, ok := e.s.specialRegister(name); ok {
 		return expr.Register{Bits: v}, nil
 	}
 	return expr.Register{}, expr.ErrNotFound
+}
+
+// extended reads a floating point number of 80 bits.
+func extended(b []byte) float64 {
+	sign, exponent := 1.0, int(b[8])|int(b[9]&0x7f)<<8
+	if b[9]&0x80 != 0 {
+		sign = -1
+	}
+	const bias, fraction = 16383, 63
+	return sign * math.Ldexp(float64(le64(b)), exponent-bias-fraction)
 }
 
 func registerClass(name string, bits int) expr.Class {

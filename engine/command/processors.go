@@ -85,7 +85,7 @@ func cmdOnProcessor() *Command {
 			case c.Args.Accept("r"):
 				run = func(ctx context.Context, args *expr.Cursor) error { return s.runRegisters(ctx, args, true) }
 			default:
-				return expr.Caret("Syntax error", at)
+				return expr.Caret("Syntax error", c.start+1)
 			}
 			if n < 0 || n >= s.sys.ProcessorCount() {
 				return expr.Caret("Range error", at)

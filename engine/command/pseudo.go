@@ -53,6 +53,14 @@ func plain(f func(s *Session) (uint64, error)) pseudo {
 	}
 }
 
+// untyped makes a pseudo-register that the C++ evaluator has no type for.
+func untyped(f func(s *Session) (uint64, error)) pseudo {
+	return func(_ context.Context, s *Session) (expr.Register, error) {
+		v, err := f(s)
+		return expr.Register{Class: expr.Typed, Bits: v, Value: expr.Value{Bits: v}}, err
+	}
+}
+
 // of makes a pseudo-register of a C++ type of the debugger's own.
 func of(t *types.Type, f func(s *Session) (uint64, error)) pseudo {
 	return func(_ context.Context, s *Session) (expr.Register, error) {
@@ -108,14 +116,14 @@ var pseudos = map[string]pseudo{
 	"$exentry":  of(codePointer, (*Session).exeEntry),
 	"$ra":       of(codePointer, (*Session).returnAddress),
 	"$csp":      plain((*Session).stackPointer),
-	"$retreg":   plain((*Session).returnValue),
+	"$retreg":   of(codePointer, (*Session).returnValue),
 	"$retreg64": plain((*Session).returnValue),
 	"$frame":    plain(func(s *Session) (uint64, error) { return uint64(s.frameNumber()), nil }),
 	"$callret":  plain(number(0)),
 	"$dtid":     plain(number(0)),
 	"$dpid":     plain(number(0)),
 	"$dsid":     plain(number(0)),
-	"$exp":      plain(func(s *Session) (uint64, error) { return s.pseudo.last, nil }),
+	"$exp":      untyped(func(s *Session) (uint64, error) { return s.pseudo.last, nil }),
 	"$p":        plain(func(s *Session) (uint64, error) { return s.pseudo.p, nil }),
 	"$ptrsize":  of(typeUint32, number(pointerSize)),
 	"$pagesize": of(typeUint32, number(memory.PageSize)),
