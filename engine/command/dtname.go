@@ -67,7 +67,7 @@ func (s *Session) dtName(ctx context.Context, d *dtCall) error {
 		return nil
 	}
 	if t.module != nil && (!strings.Contains(strings.TrimPrefix(name, "!"), "!") || d.prefix) {
-		s.printf("%s!%s\n", t.module.Name, t.name)
+		s.printf("%s!%s\n", t.module.Name, visible(t.name))
 	}
 	if t.module != nil {
 		s.lastType = t.module.Name + "!" + t.name
@@ -128,7 +128,7 @@ func verboseHead(t *types.Type) string {
 	case t.Kind.IsAggregate():
 		return typetext.Summary(t) + "\n"
 	case t.Kind == types.Enum:
-		return fmt.Sprintf("Enum %s,  %d total enums\n", t.Name, len(t.Enumerators()))
+		return fmt.Sprintf("Enum %s,  %d total enums\n", visible(t.Name), len(t.Enumerators()))
 	}
 	return ""
 }
@@ -152,7 +152,7 @@ func (s *Session) dtFunction(d *dtCall, t dtTarget) {
 		s.printf("Got address %016x for symbol\n<function> ", t.addr)
 	}
 	f := t.typ.Func()
-	s.printf("%s  %s (", t.name, expr.ShortTypeName(f.Elem))
+	s.printf("%s  %s (", visible(t.name), expr.ShortTypeName(f.Elem))
 	for i, p := range f.Params {
 		if i > 0 {
 			s.printf(", ")
@@ -267,7 +267,7 @@ func (s *Session) typeByPrefix(table *symbols.Table, m *windows.Module, d *dtCal
 		}
 		s.printf("Ambiguous matches found for %s%s\n", d.name, note)
 		for _, t := range found {
-			s.printf("\t%s!%s", m.Name, t.Name)
+			s.printf("\t%s!%s", m.Name, visible(t.Name))
 			if prefix == "" && t == pick {
 				s.printf(" {0x%03x bytes}", t.Size)
 			}
@@ -303,7 +303,7 @@ func (s *Session) dtAddress(ctx context.Context, d *dtCall) error {
 	if !ok || off == symbols.Outside {
 		return s.said("Symbol not found at address %016x.\n", d.addr)
 	}
-	s.printf("%s\n", sym.Name)
+	s.printf("%s\n", visible(sym.Name))
 	t := dtTarget{module: m, name: sym.Name, typ: sym.Type(), addr: m.Base + uint64(sym.RVA), located: true}
 	switch {
 	case t.typ == nil || t.typ.Kind == types.Unknown:

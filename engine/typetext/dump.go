@@ -8,7 +8,6 @@ import (
 
 	"kdap/engine/expr"
 	"kdap/engine/format"
-	"kdap/engine/memory"
 	"kdap/engine/types"
 )
 
@@ -31,8 +30,7 @@ type Request struct {
 	List string // -l: the path to the link
 }
 
-// Dump prints a request to w and returns the address of the last number that
-// could not be read. It ends early only with the context.
+// Dump prints a request to w. It ends early only with the context.
 func (p *Printer) Dump(ctx context.Context, w io.Writer, r Request) error {
 	d := &dumper{Printer: p, ctx: ctx, w: w, index: r.Index, width: defaultWidth, last: '\n'}
 	if len(r.Words) > 0 {
@@ -215,7 +213,7 @@ func (d *dumper) enumerators(t *types.Type, level int) {
 			// Symbol files store these as unsigned numbers.
 			text = format.Unsigned(uint64(e.Value))
 		}
-		d.printf("%s%s = %s\n", d.indent(level), e.Name, text)
+		d.printf("%s%s = %s\n", d.indent(level), clean(e.Name), text)
 	}
 }
 
@@ -234,10 +232,3 @@ func (p *Printer) Element(t *types.Type, addr uint64) string {
 }
 
 var _ expr.Printer = (*Printer)(nil)
-
-// Physical returns a printer whose memory is the machine's physical memory.
-func (p *Printer) Physical(phys memory.Physical) *Printer {
-	q := *p
-	q.Space = memory.PhysicalSpace{Phys: phys}
-	return &q
-}

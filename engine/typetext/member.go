@@ -35,10 +35,10 @@ func (d *dumper) begin(m member) {
 		d.printf("+0x%03x ", m.f.Offset)
 	}
 	if d.Compact {
-		d.write(m.f.Name + " ")
+		d.write(clean(m.f.Name) + " ")
 		return
 	}
-	d.printf("%-*s : ", d.width, m.f.Name)
+	d.printf("%-*s : ", d.width, clean(m.f.Name))
 }
 
 // end ends a member.

@@ -3,6 +3,7 @@ package typetext
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 
 	"kdap/engine/expr"
@@ -88,6 +89,9 @@ func (d *dumper) head(t *types.Type, addr uint64) (text string, ok bool) {
 		return "", true
 	}
 	size := d.PointerSize
+	if t.Size == 8 {
+		size = 4 // of 32-bit code
+	}
 	hex := func(v uint64) string { return "0x" + format.AddrSize(v, size) }
 	switch t.Name {
 	case "_LIST_ENTRY":
@@ -178,4 +182,14 @@ func bits(v uint64, n int) string {
 		fmt.Fprintf(&b, " (0x%x)", v)
 	}
 	return b.String()
+}
+
+// clean replaces what a name in a damaged symbol file could do to a terminal.
+func clean(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '.'
+		}
+		return r
+	}, name)
 }

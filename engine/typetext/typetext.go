@@ -4,7 +4,7 @@
 //
 // The forms follow WinDbg's record. Everything is read when it is printed;
 // what cannot be read prints as ?? and never fails. Symbol files are doubted:
-// nesting is bounded, names are made visible by whoever prints them.
+// nesting is bounded, control characters in names are not written.
 package typetext
 
 import (
@@ -123,7 +123,7 @@ func (d *dumper) typeText(t *types.Type, level, depth int) string {
 		case d.Block:
 			return s
 		case t.Elem() != nil && t.Elem().Kind == types.Function:
-			return s + d.indent(level) + " " + expr.ShortTypeName(t.Elem().Elem()) + " "
+			return s + d.indent(level) + " " + returns(t.Elem()) + " "
 		}
 		return s + elem()
 	case types.Array:
@@ -171,7 +171,7 @@ func (d *dumper) name(t *types.Type) string {
 		return "HRESULT"
 	case types.Enum:
 		if d.Verbose {
-			return fmt.Sprintf("Enum %s,  %d total enums\n", t.Name, len(t.Enumerators()))
+			return fmt.Sprintf("Enum %s,  %d total enums\n", clean(t.Name), len(t.Enumerators()))
 		}
 	case types.Struct, types.Class, types.Union:
 		if d.Verbose {
@@ -180,7 +180,7 @@ func (d *dumper) name(t *types.Type) string {
 	case types.Function:
 		return "<function>"
 	}
-	return t.Name
+	return clean(t.Name)
 }
 
 // Summary is what dt -v says of a structure: "struct _KEVENT, 1 elements, 0x18 bytes".
@@ -192,5 +192,13 @@ func Summary(t *types.Type) string {
 	case types.Class:
 		word = "class"
 	}
-	return fmt.Sprintf("%s %s, %d elements, %#x bytes", word, t.Name, len(t.Fields()), t.Size)
+	return fmt.Sprintf("%s %s, %d elements, %#x bytes", word, clean(t.Name), len(t.Fields()), t.Size)
+}
+
+// returns names what a function returns; ISF tables do not tell.
+func returns(function *types.Type) string {
+	if t := function.Elem(); t != nil {
+		return expr.ShortTypeName(t)
+	}
+	return "<function>"
 }

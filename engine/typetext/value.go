@@ -5,7 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"kdap/engine/expr"
 	"kdap/engine/format"
 	"kdap/engine/types"
 )
@@ -103,7 +102,7 @@ func enumText(t *types.Type, v uint64) string {
 	shift := 64 - 8*min(t.Size, 8)
 	for _, e := range t.Enumerators() {
 		if uint64(e.Value)<<shift == v<<shift {
-			return fmt.Sprintf("%x ( %s )", v, e.Name)
+			return fmt.Sprintf("%x ( %s )", v, clean(e.Name))
 		}
 	}
 	return format.Unsigned(v) + " (No matching name)"
@@ -181,7 +180,7 @@ func (d *dumper) pointerText(t *types.Type, v uint64, level, depth int) string {
 	case d.Block:
 		return text
 	case elem.Kind == types.Function:
-		return text + d.indent(level) + " " + expr.ShortTypeName(elem.Elem()) + "  " + d.symbol(v)
+		return text + d.indent(level) + " " + returns(elem) + "  " + d.symbol(v)
 	case elem.Kind.IsAggregate():
 		return text + d.valueText(elem, v, level, depth+1)
 	case elem.Kind == types.Void, elem.Kind == types.Unknown:
