@@ -161,7 +161,7 @@ func rawValue(v model.Value) model.Value {
 // parametersText lists parameters with their values, in their declared order.
 func (h *modelHost) parametersText(ctx context.Context, params []windows.Local) string {
 	var parts []string
-	m := h.s.Model()
+	m := h.s.machineOf()
 	for _, l := range params {
 		v, ok := h.local(l).(model.Native)
 		if !ok {

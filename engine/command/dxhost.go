@@ -27,8 +27,15 @@ func (s *Session) modelHost() *modelHost {
 	return s.model.host
 }
 
-// Model returns the data model over the session, for views of its objects.
-func (s *Session) Model() *model.Machine { return model.NewMachine(s.modelHost(), false) }
+// Model returns the data model over the session, for views of its objects. It
+// must be used as the session is: by one goroutine at a time, and not while a
+// command line runs.
+func (s *Session) Model(ctx context.Context) *model.Machine {
+	s.ctx = ctx
+	return s.machineOf()
+}
+
+func (s *Session) machineOf() *model.Machine { return model.NewMachine(s.modelHost(), false) }
 
 func (h *modelHost) Memory() memory.Space { return h.s.space() }
 

@@ -17,12 +17,8 @@ import (
 // it comes twice.
 func (h *modelHost) processList(ctx context.Context) iter.Seq2[windows.Process, error] {
 	return func(yield func(windows.Process, error) bool) {
-		if _, err := h.s.sys.Type("_EPROCESS"); err != nil {
-			return // nothing can be listed
-		}
-		if !h.s.sys.Paged() {
-			h.s.sys.Processes(ctx)(yield)
-			return
+		if _, err := h.s.sys.Type("_EPROCESS"); err != nil || !h.s.sys.Paged() {
+			return // nothing can be listed; a triage dump has its one process as the current one
 		}
 		if idle, err := h.s.sys.IdleProcess(); err == nil {
 			if !yield(idle, nil) {

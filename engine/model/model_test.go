@@ -208,3 +208,33 @@ func FuzzEvaluate(f *testing.F) {
 		_ = m.Show(ctx, io.Discard, "x", v, spec, o)
 	})
 }
+
+// TestItems walks values as a tree of variables does.
+func TestItems(t *testing.T) {
+	m := NewMachine(newTestHost(), false)
+	v, _, err := m.Evaluate(t.Context(), "new { P = p, N = Names, T = text }")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for it, err := range m.Items(t.Context(), v) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, it.Name+"="+it.Display+"|"+it.Type)
+		for c, err := range m.Items(t.Context(), it.Value) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, "  "+c.Name+"="+c.Display+"|"+c.Type)
+		}
+	}
+	want := []string{
+		"P=0x10000|Pair *", "  a=0x7|unsigned int", "  b=-1|int",
+		"N=|", "  [0x0]=one|", "  [0x1]=two|", "  [0x2]=three|",
+		`T="abc"|char [8]`,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
