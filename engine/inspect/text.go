@@ -24,11 +24,11 @@ func number(t *types.Type, bits uint64) string {
 	case types.Bool:
 		return strconv.FormatUint(bits, 10)
 	case types.UChar:
-		return character(format.Unsigned(bits&0xff), rune(bits&0xff), 1)
+		return character(hexOrZero(bits&0xff), rune(bits&0xff), 1)
 	case types.Char:
 		return character(strconv.FormatInt(int64(int8(bits)), 10), rune(bits&0xff), 1)
 	case types.WChar:
-		return character(format.Unsigned(bits&0xffff), rune(bits&0xffff), 2)
+		return character(hexOrZero(bits&0xffff), rune(bits&0xffff), 2)
 	case types.Int:
 		return format.Decimal0n(signed(t, bits))
 	case types.HResult:
@@ -140,8 +140,8 @@ func head(o types.Object) (string, bool, error) {
 		return ansi(o)
 	case "_LARGE_INTEGER", "_ULARGE_INTEGER":
 		v, err := o.Field("QuadPart").Uint()
-		if v == 0 {
-			return "0x0", true, err
+		if v>>32 == 0 {
+			return fmt.Sprintf("%#x", v), true, err
 		}
 		return "0x" + format.Addr(v), true, err
 	case "_GUID":
