@@ -188,8 +188,8 @@ func (m *members) page(ctx context.Context, indexed bool, start, count int) ([]N
 			continue
 		}
 		n := m.v.Object(ctx, f.Name, join(m.expression, f.Name), o)
-		if elem, link, ok := m.v.head(m.o.Type(), f.Name); ok {
-			n.children = &list{m.v, o, elem, link}
+		if l := m.v.head(m.o.Type(), f.Name, o); l != nil {
+			n.children = l
 		}
 		out = append(out, n)
 	}

@@ -346,6 +346,9 @@ func TestValues(t *testing.T) {
 	if threads.Indexed != len(p.Threads) {
 		t.Errorf("ThreadListHead: %+v, want %d elements", threads, len(p.Threads))
 	}
+	if vads := at("VadRoot"); vads.Indexed != len(p.Vads) {
+		t.Errorf("VadRoot: %+v, want %d elements", vads, len(p.Vads))
+	}
 	page := must[ChildrenResult](t)(c.Children(t.Context(), ChildrenParams{Ref: threads.Ref, Filter: "indexed", Start: 1, Count: 1})).Values
 	if len(page) != 1 || uint64(page[0].Address) != p.Threads[1].ETHREAD {
 		t.Errorf("element 1: %+v, want %#x", page, p.Threads[1].ETHREAD)
