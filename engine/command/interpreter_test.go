@@ -327,3 +327,49 @@ func TestBanner(t *testing.T) {
 		})
 	}
 }
+
+func TestList(t *testing.T) {
+	s := labSession(t)
+	// Every process on the list, found through its links: as many as the
+	// kernel's list has, each with the type of a process.
+	want := len(strings.Split(strings.TrimSpace(answer(s, `!for_each_process ".echo x"`)), "\n"))
+	got := answer(s, `!list -t nt!_LIST_ENTRY.Flink -x ".printf \"%p\n\", @$extret" nt!PsActiveProcessHead`)
+	if n := strings.Count(got, "\n\n"); n != want+1 { // the head too
+		t.Errorf("%d elements of %d\n%s", n, want, got)
+	}
+	whole := answer(s, `!list "-t nt!_LIST_ENTRY.Flink -e -x \"? @$extret\" nt!PsActiveProcessHead"`)
+	if n := strings.Count(whole, "\n\n"); n != want+1 {
+		t.Errorf("in quotes: %d elements of %d\n%s", n, want, whole)
+	}
+	got = answer(s, `!list -t nt!_EPROCESS.ActiveProcessLinks.Flink -m 2 -x ".printf \"%p %ma\n\", @$extret, @$extret+5a8" ffffe387110b1080`)
+	if !strings.HasPrefix(got, "ffffe387110b1080 PotionShop.exe\n\n") || strings.Count(got, "\n\n") != 2 {
+		t.Errorf("by the process's own type:\n%s", got)
+	}
+	if got := answer(s, "!validatelist nt!PsActiveProcessHead"); got != fmt.Sprintf("Found list end after %d entries\n", want) {
+		t.Errorf("!validatelist: %s", got)
+	}
+	if got := answer(s, "!list -t nt!_LIST_ENTRY.Flink -x \"? @$extret\" 0;? @$extret"); got != "Evaluate expression: 0 = 00000000`00000000\n" {
+		t.Errorf("an empty list: %s", got)
+	}
+}
+
+// TestNamesAreUnique finds words that two commands claim: the second would
+// hide the first.
+func TestNamesAreUnique(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range All() {
+		for _, name := range c.Names {
+			key := strings.ToLower(name)
+			if name[0] != '.' && name[0] != '!' {
+				key = nativeKey(name, c.ExactCase)
+			}
+			if seen[key] {
+				t.Errorf("%s is there twice", name)
+			}
+			seen[key] = true
+		}
+		if c.Short == "" {
+			t.Errorf("%s says nothing about itself", c.Names[0])
+		}
+	}
+}

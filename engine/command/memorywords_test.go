@@ -9,7 +9,7 @@ import (
 )
 
 // otherCommands of the records of memory and types belong to other tests.
-var otherCommands = regexp.MustCompile(`^(ld|dx|dtx|\.reload|\.symopt|\.lines|x|\.process|\.thread|\.frame|k|dv)\b`)
+var otherCommands = regexp.MustCompile(`^(!list|ld|dx|dtx|\.reload|\.symopt|\.lines|x|\.process|\.thread|\.frame|k|dv)\b`)
 
 func TestRecordedMemory(t *testing.T) {
 	for _, c := range []struct {

@@ -19,6 +19,8 @@ type pseudoRegisters struct {
 	t    [20]expr.Value // $t0 … $t19
 	last uint64         // $exp
 	p    uint64         // $p: the first element the last d command showed
+
+	extret uint64 // $extret: the element that !list is at
 }
 
 // userPseudo returns the number of $t0 … $t19.
@@ -119,6 +121,7 @@ var pseudos = map[string]pseudo{
 	"$retreg":   of(codePointer, (*Session).returnValue),
 	"$retreg64": plain((*Session).returnValue),
 	"$frame":    plain(func(s *Session) (uint64, error) { return uint64(s.frameNumber()), nil }),
+	"$extret":   plain(func(s *Session) (uint64, error) { return s.pseudo.extret, nil }),
 	"$callret":  plain(number(0)),
 	"$dtid":     plain(number(0)),
 	"$dpid":     plain(number(0)),

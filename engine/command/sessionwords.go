@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"kdap/engine/expr"
-	"kdap/engine/memory"
 	"kdap/engine/symbols"
 )
 
@@ -29,7 +28,6 @@ func sessionCommands() []*Command {
 		{Names: []string{".opendump"}, Args: "File", Short: "open another dump: the client does that", Run: runOpenDump},
 		{Names: []string{".enumtag"}, Short: "show the secondary data that drivers added to the dump", Run: runEnumTag},
 		{Names: []string{".dumpdebug"}, Short: "show what the dump file holds", Run: runDumpDebug},
-		{Names: []string{".exptr"}, Args: "Address", Short: "show an exception and use its context: from an EXCEPTION_POINTERS", Run: runExptr},
 		{Names: []string{"vercommand"}, Short: "show how kdap was started", Run: func(_ context.Context, s *Session, _ *Call) error {
 			s.printf("command line: '%s'\n", s.opts.CommandLine)
 			return nil
@@ -209,19 +207,3 @@ const (
 )
 
 func pathText(p symbols.Path) string { return visible(p.String()) }
-
-// runExptr reads an EXCEPTION_POINTERS, two pointers, and does what .exr and
-// .cxr do with them.
-func runExptr(ctx context.Context, s *Session, c *Call) error {
-	addr, err := s.address(c.Args)
-	if err != nil {
-		return err
-	}
-	var pointers [2]uint64
-	for i := range pointers {
-		if pointers[i], err = memory.ReadUint(s.space(), addr+8*uint64(i), 8); err != nil {
-			return expr.Caret("Memory access error", c.Args.Pos)
-		}
-	}
-	return s.runText(ctx, fmt.Sprintf(".exr 0x%x;.cxr 0x%x", pointers[0], pointers[1]), 0)
-}

@@ -21,6 +21,8 @@ func families() [][]*Command {
 		settingCommands(),
 		helpCommands(),
 		objectLoopCommands(),
+		listCommands(),
+		userExceptionCommands(),
 		processCommands(),
 		contextCommands(),
 		stackCommands(),
