@@ -450,3 +450,43 @@ func TestConsoleCap(t *testing.T) {
 		t.Errorf("note: %s", buf.String())
 	}
 }
+
+// TestConsoleLines: several lines run one after the other until one fails; q
+// ends the session.
+func TestConsoleLines(t *testing.T) {
+	c := inProcess(t, Options{})
+	c.start(small(t))
+	r := ask[*dap.EvaluateResponse](c, "evaluate", map[string]any{"expression": "? 1\r\n\n? 2\n", "context": "repl"}).Body.Result
+	if r != "Evaluate expression: 1 = 00000000`00000001\nEvaluate expression: 2 = 00000000`00000002" {
+		t.Errorf("two lines: %q", r)
+	}
+	if msg := c.refused("evaluate", map[string]any{"expression": "? 1\n? nosuch\n? 3", "context": "repl"}); !strings.Contains(msg, "nosuch") || strings.Contains(msg, "00000003") {
+		t.Errorf("the second line fails: %q", msg)
+	}
+	if r := ask[*dap.EvaluateResponse](c, "evaluate", map[string]any{"expression": " ", "context": "repl"}).Body.Result; r != "" {
+		t.Errorf("an empty line: %q", r)
+	}
+	ask[*dap.EvaluateResponse](c, "evaluate", map[string]any{"expression": "q", "context": "repl"})
+	eventOf(c, "terminated", func(*dap.TerminatedEvent) bool { return true })
+}
+
+// TestConsoleMovesVSCode: VS Code is shown the thread that a command goes to.
+func TestConsoleMovesVSCode(t *testing.T) {
+	d := dumptest.Small().Truth()
+	c := inProcess(t, Options{})
+	ask[*dap.InitializeResponse](c, "initialize", map[string]any{"clientID": "vscode", "adapterID": "kdap"})
+	ask[*dap.LaunchResponse](c, "launch", small(t))
+	ask[*dap.ConfigurationDoneResponse](c, "configurationDone", nil)
+	var thread uint64
+	for _, p := range d.Processes {
+		if p.Name == "svchost.exe" {
+			thread = p.Threads[0].ETHREAD
+		}
+	}
+	ask[*dap.EvaluateResponse](c, "evaluate", map[string]any{"expression": fmt.Sprintf(".thread %x", thread), "context": "repl"})
+	stop := eventOf(c, "stopped", func(e *dap.StoppedEvent) bool { return e.Body.Reason == "pause" })
+	threads := ask[*dap.ThreadsResponse](c, "threads", nil).Body.Threads
+	if name := nameOf(threads, stop.Body.ThreadId); !strings.Contains(name, "svchost.exe") {
+		t.Errorf("stopped on %q", name)
+	}
+}

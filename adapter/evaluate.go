@@ -49,7 +49,7 @@ func (a *Adapter) runLine(c *call, s *session.Session, args evaluateArguments) (
 	}
 	out := &lineOutput{a: a}
 	out.timer = time.AfterFunc(streamAfter, out.stream)
-	r, err := s.Execute(c.ctx, args.Expression, args.FrameId, out.add)
+	r, err := executeLines(c, s, args, out)
 	rest := out.end()
 	if err != nil {
 		if rest != "" {
@@ -57,10 +57,9 @@ func (a *Adapter) runLine(c *call, s *session.Session, args evaluateArguments) (
 		}
 		return nil, err
 	}
-	if r.Moved && a.isVSCode() {
+	if thread := s.Focus().ThreadID; r.Moved && a.isVSCode() && s.Listed(thread) {
 		// VS Code shows the thread that the command went to. Other clients
 		// would take a second stop for a thread that ran on.
-		thread := s.Focus().ThreadID
 		c.then(func() { a.pauseOn(thread) })
 	}
 	if r.Quit {
@@ -70,6 +69,23 @@ func (a *Adapter) runLine(c *call, s *session.Session, args evaluateArguments) (
 		return nil, errors.New(strings.TrimRight(rest, "\n"))
 	}
 	return dap.EvaluateResponseBody{Result: strings.TrimSuffix(rest, "\n")}, nil
+}
+
+// executeLines runs what was typed, which may be several lines: they run until
+// one fails.
+func executeLines(c *call, s *session.Session, args evaluateArguments, out *lineOutput) (all session.Execution, err error) {
+	frame := args.FrameId
+	for line := range strings.Lines(args.Expression) {
+		if line = strings.TrimRight(line, "\r\n"); strings.TrimSpace(line) == "" {
+			continue
+		}
+		r, err := s.Execute(c.ctx, line, frame, out.add)
+		all.Failed, all.Quit, all.Moved = r.Failed, r.Quit, all.Moved || r.Moved
+		if err != nil || r.Failed || r.Quit {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
 func (a *Adapter) isVSCode() bool {
