@@ -13,42 +13,20 @@ import (
 	"kdap/engine/format"
 )
 
-// arm64Machine is the machine of dumps of ARM64 systems. Of their registers
-// only those of the crash are read, from the dump's header; stacks are not
-// walked.
+// arm64Machine is the machine of ARM64 code.
 const arm64Machine = "arm64"
 
-// imageMachineARM64 is IMAGE_FILE_MACHINE_ARM64.
-const imageMachineARM64 = 0xaa64
-
-// ownMachine is the machine that the dump is of.
-func (s *Session) ownMachine() string {
-	if s.target.Dump.Header.MachineImageType == imageMachineARM64 {
-		return arm64Machine
-	}
-	return nativeMachine
-}
-
-// arm64Registers returns the registers at the crash of an ARM64 system; nil
-// for other machines.
-func (s *Session) arm64Registers() (*arm64.Context, error) {
-	if s.ownMachine() != arm64Machine {
-		return nil, nil
-	}
-	if s.arm64 == nil {
-		c, err := arm64.ParseContext(s.target.Dump.Header.ContextBytes())
-		if err != nil {
-			return nil, err
-		}
-		s.arm64 = c
-	}
-	return s.arm64, nil
+// arm64Registers returns the register context of ARM64 code, nil for that of
+// other machines.
+func (s *Session) arm64Registers() *arm64.Context {
+	c, _ := s.scope.regs.(*arm64.Context)
+	return c
 }
 
 // arm64Register finds a register for the evaluators.
 func (s *Session) arm64Register(name string) (r expr.Register, ok bool) {
-	c, err := s.arm64Registers()
-	if c == nil || err != nil {
+	c := s.arm64Registers()
+	if c == nil {
 		return r, false
 	}
 	v, _, ok := c.Get(name)
@@ -69,8 +47,11 @@ var maskLinesARM64 = []maskLine{
 
 // runARM64Registers is r on a dump of an ARM64 system.
 func (s *Session) runARM64Registers(ctx context.Context, c *expr.Cursor, regs *arm64.Context, mask registerMask) error {
+	if s.scope.set {
+		s.printf("Last set context:\n")
+	}
 	if c.Done() {
-		s.showARM64(ctx, regs, mask)
+		s.showRegisters(ctx, regs, mask)
 		return nil
 	}
 	for first := true; ; first = false {
@@ -131,8 +112,8 @@ func floatARM64(c *arm64.Context, name string) (string, bool) {
 	return strings.Join(parts, " "), true
 }
 
-// showARM64 prints the groups of a mask, and the current instruction.
-func (s *Session) showARM64(ctx context.Context, c *arm64.Context, mask registerMask) {
+// showARM64 prints the groups of a mask.
+func (s *Session) showARM64(c *arm64.Context, mask registerMask) {
 	if mask&(maskInteger32|maskInteger64) != 0 {
 		for i, v := range c.X {
 			end := "  "
@@ -152,10 +133,4 @@ func (s *Session) showARM64(ctx context.Context, c *arm64.Context, mask register
 			s.printf("%3s=%*s  %3s=%*s\n", fmt.Sprintf("d%d", i), doubleWidth, value(i), fmt.Sprintf("d%d", i+1), doubleWidth, value(i+1))
 		}
 	}
-	v := s.codeView(ctx)
-	s.printPromptSource(ctx, c.PC)
-	if name := s.symbolText(ctx, c.PC); name != "" {
-		s.printf("%s:\n", name)
-	}
-	s.printf("%s%s\n", v.lineNumber(ctx, c.PC), v.at(c.PC).text)
 }

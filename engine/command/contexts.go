@@ -127,7 +127,7 @@ func cmdThread() *Command {
 					return err
 				}
 			}
-			if s.machine() == x86Machine && s.scope.x86 {
+			if s.machine() == x86Machine && s.contextMachine() == x86Machine {
 				return nil // as the debugger has it, until .effmach amd64
 			}
 			t, err := s.setThread(ctx, addr)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
 	"kdap/engine/arch/amd64/disasm"
 	"kdap/engine/format"
@@ -27,32 +28,47 @@ func (s *Session) instructionWidth() int {
 
 // printInstruction prints the place and the current instruction with what its
 // operands lead to.
-func (s *Session) printInstruction(ctx context.Context, regs *amd64.Context) {
-	s.printPromptSource(ctx, regs.RIP)
-	if name := s.symbolText(ctx, regs.RIP); name != "" {
+func (s *Session) printInstruction(ctx context.Context, regs arch.Registers) {
+	ip := regs.ProgramCounter()
+	s.printPromptSource(ctx, ip)
+	if name := s.symbolText(ctx, ip); name != "" {
 		s.printf("%s:\n", name)
 	}
-	if s.machine() != nativeMachine {
-		s.printf("%04x:%s <Effective machine and debuggee state conflict, disassembly not possible>\n", regs.CS, format.Addr(regs.RIP))
+	v := s.codeView(ctx)
+	c := amd64Part(regs)
+	if s.machine() != s.contextMachine() {
+		cs := uint16(0)
+		if c != nil {
+			cs = c.CS
+		}
+		s.printf("%04x:%s <Effective machine and debuggee state conflict, disassembly not possible>\n", cs, s.addressText(ip))
 		return
 	}
-	o := s.disasmOptions(ctx)
+	if c == nil {
+		s.printf("%s%s\n", v.lineNumber(ctx, ip), v.at(ip).text)
+		return
+	}
 	it := s.instructionAt(regs)
-	line := it.Line(o)
-	if regs.CS == userCode && s.debuggee.selectors() {
+	line := it.Line(v.options)
+	if c.CS == userCode && s.debuggee.kernelMode() {
 		line = "0033:" + line
 	}
-	line = s.codeView(ctx).lineNumber(ctx, regs.RIP) + line
+	line = v.lineNumber(ctx, ip) + line
 	if it.State == disasm.Decoded {
-		if extra := it.Inst.Effective(regs.RIP, contextRegisters{regs}, s.space(), s.debuggee.selectors(), &o); extra != "" {
+		selectors := x86Code(regs) || s.debuggee.kernelMode()
+		if extra := it.Inst.Effective(ip, contextRegisters{c}, s.space(), selectors, &v.options); extra != "" {
 			line += strings.Repeat(" ", max(1, s.instructionWidth()-len(line)-len(extra))) + extra
 		}
 	}
 	s.printf("%s\n", line)
 }
 
-func (s *Session) instructionAt(regs *amd64.Context) disasm.Item {
-	return disasm.At(disasm.Mode64, s.fetchCode(), regs.RIP)
+func (s *Session) instructionAt(regs arch.Registers) disasm.Item {
+	mode := disasm.Mode64
+	if x86Code(regs) {
+		mode = disasm.Mode32
+	}
+	return disasm.At(mode, s.fetchCode(), regs.ProgramCounter())
 }
 
 // fetchCode reads code of the process context.
@@ -72,6 +88,7 @@ func (s *Session) disasmOptions(ctx context.Context) disasm.Options {
 	return disasm.Options{
 		NoCodeBytes:       s.code.options&asmNoCodeBytes != 0,
 		IgnoreOutputWidth: s.code.options&asmIgnoreWidth != 0,
+		AddressDigits:     s.addressDigits(),
 		Symbol:            func(va uint64) (string, bool) { return s.operandSymbol(ctx, va) },
 	}
 }
@@ -100,12 +117,29 @@ func (s *Session) showUsedRegisters() error {
 	if s.scope.set {
 		s.printf("Last set context:\n")
 	}
-	it := s.instructionAt(regs)
+	it := s.instructionAt(s.scope.regs)
 	for _, r := range it.Inst.Registers() {
 		if v, _, ok := regs.Get(r.String()); ok {
-			s.printf("%s=%s  ", r, format.Addr(v))
+			s.printf("%s=%s  ", r, s.addressText(v))
 		}
 	}
 	s.printf("\n")
 	return nil
+}
+
+// addressDigits is how many digits addresses have: those of 32-bit code have
+// eight, where the whole dump is of a process.
+func (s *Session) addressDigits() int {
+	if s.machine() == x86Machine && !s.debuggee.kernelMode() {
+		return 8
+	}
+	return 16
+}
+
+// addressText writes an address with its digits.
+func (s *Session) addressText(va uint64) string {
+	if s.addressDigits() == 8 {
+		return format.Addr32(va)
+	}
+	return format.Addr(va)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"kdap/engine"
-	"kdap/engine/arch/amd64"
+	"kdap/engine/arch"
 	"kdap/engine/dump"
 	"kdap/engine/format"
 	"kdap/engine/windows"
@@ -22,25 +22,26 @@ type debuggee interface {
 	loadingLine() string      // under "Loading Dump File"
 	statusText() string       // what || says
 	warnings() []dump.Warning // of the dump file
-	printTarget(s *Session) // what system it is
+	printTarget(s *Session)   // what system it is
 	printTimes(s *Session, offset time.Duration)
-	printOpenTimes(s *Session) // the times that the opening tells
+	printOpenTimes(s *Session)                   // the times that the opening tells
 	printLoaded(ctx context.Context, s *Session) // what the opening says was loaded
 
 	// event is what the dump was made for, and who it happened to, as .lastevent
 	// writes it.
 	event() (e dump.Exception, who string)
 	// exceptionRegisters are the registers of .ecxr; nil where there are none.
-	exceptionRegisters() (*amd64.Context, error)
+	exceptionRegisters() (arch.Registers, error)
 	// firstModule is the one whose symbols are loaded at the start, or nil.
 	firstModule(ctx context.Context, s *Session) *windows.Module
 
 	// pseudo returns a pseudo-register that this kind has its own way.
 	pseudo(name string) (pseudo, bool)
-	// selectors tells that segments show: before the code of user mode, and in
+	// kernelMode tells that segments show: before the code of user mode, and in
 	// the addresses of operands.
-	selectors() bool
+	kernelMode() bool
 	registerMasks() registerMask
+	machine() uint32 // of the dump, as IMAGE_FILE_MACHINE
 }
 
 func newDebuggee(t *engine.Target) debuggee {
@@ -146,15 +147,17 @@ func (k kernelDebuggee) printLoaded(ctx context.Context, s *Session) {
 
 func (k kernelDebuggee) event() (dump.Exception, string) { return k.t.Dump.Header.Exception(), "" }
 
-func (kernelDebuggee) exceptionRegisters() (*amd64.Context, error) { return nil, nil }
+func (kernelDebuggee) exceptionRegisters() (arch.Registers, error) { return nil, nil }
 
 func (k kernelDebuggee) firstModule(context.Context, *Session) *windows.Module {
 	return k.t.System.Nt()
 }
 
 func (kernelDebuggee) pseudo(string) (pseudo, bool) { return nil, false }
-func (kernelDebuggee) selectors() bool              { return true }
+func (kernelDebuggee) kernelMode() bool             { return true }
 func (kernelDebuggee) registerMasks() registerMask  { return maskAll }
+
+func (k kernelDebuggee) machine() uint32 { return k.t.Dump.Header.MachineImageType }
 
 // exceptionWords names an exception.
 func exceptionWords(code uint32) string {

@@ -54,7 +54,7 @@ func (h *modelHost) frames(get registersOf) *model.Object {
 // currentFrame is the chosen frame.
 func (h *modelHost) currentFrame(ctx context.Context) (model.Value, error) {
 	s := h.s
-	regs := s.scope.regs
+	regs := amd64Part(s.scope.regs)
 	if regs == nil {
 		return nil, model.SystemError(model.Fail)
 	}
@@ -103,7 +103,7 @@ func (h *modelHost) frame(row stackRow, number int, regs *amd64.Context) *model.
 				model.Lazily("Parameters", func(ctx context.Context) (model.Value, error) { return h.frameVariables(ctx, row, regs, true), nil }),
 				model.Method("SwitchTo", "SwitchTo() - Switch to this frame as the default context", true,
 					func(context.Context, []model.Value) (model.Value, error) {
-						if h.s.scope.regs != regs {
+						if amd64Part(h.s.scope.regs) != regs {
 							h.s.setRegisters(regs)
 						}
 						h.s.scope.frame = frameScope{number: number, walked: &row.frame, inlined: row.inlined}

@@ -94,7 +94,7 @@ func (h *modelHost) typeModules(ctx context.Context, module string) []*windows.M
 	if err != nil || regs == nil {
 		return mods
 	}
-	if m := h.s.moduleSet(ctx).Find(regs.RIP); m != nil {
+	if m := h.s.moduleSet(ctx).Find(regs.ProgramCounter()); m != nil {
 		mods = append([]*windows.Module{m}, slices.DeleteFunc(mods, func(x *windows.Module) bool { return x == m })...)
 	}
 	return mods

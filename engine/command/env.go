@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
 	"kdap/engine/expr"
 	"kdap/engine/memory"
@@ -197,7 +198,20 @@ func (e env) EntryPoint(addr uint64) (uint64, bool) {
 // errNoRegisters is what commands that need registers say without any.
 var errNoRegisters = errors.New("no registers")
 
+// registers returns the register context of x64 or x86 code.
 func (s *Session) registers() (*amd64.Context, error) {
+	regs, err := s.anyRegisters()
+	if err != nil {
+		return nil, err
+	}
+	if c := amd64Part(regs); c != nil {
+		return c, nil
+	}
+	return nil, errNoRegisters
+}
+
+// anyRegisters returns the register context, whatever the machine.
+func (s *Session) anyRegisters() (arch.Registers, error) {
 	if s.scope.regs == nil {
 		return nil, errors.Join(errNoRegisters, s.scope.regsErr)
 	}

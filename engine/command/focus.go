@@ -35,7 +35,7 @@ func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thr
 	case running:
 		s.switchProcessor(cpu)
 	case len(frames) > 0:
-		s.setRegisters(frames[0].Context())
+		s.setRegisters(frames[0].Registers())
 	default:
 		s.setRegisters(nil)
 		s.scope.regsErr = why

@@ -3,7 +3,7 @@ package command
 import (
 	"context"
 
-	"kdap/engine/arch/amd64"
+	"kdap/engine/arch"
 	"kdap/engine/expr"
 	"kdap/engine/windows"
 )
@@ -87,7 +87,7 @@ func (s *Session) chooseFrame(ctx context.Context, n uint64) {
 }
 
 // chooseWalked walks from regs and chooses frame n of that walk.
-func (s *Session) chooseWalked(ctx context.Context, regs *amd64.Context, n uint64) bool {
+func (s *Session) chooseWalked(ctx context.Context, regs arch.Registers, n uint64) bool {
 	if n >= maxFrames {
 		return false
 	}
@@ -123,12 +123,11 @@ func (s *Session) chooseFromBase(ctx context.Context, c *expr.Cursor) error {
 		}
 		values = append(values, v)
 	}
-	regs, err := s.registers()
+	regs, err := s.anyRegisters()
 	if err != nil {
 		return err
 	}
-	moved := *regs
-	moved.Set("rsp", sp)
+	ip := regs.ProgramCounter()
 	var n uint64
 	if len(values) > 0 {
 		n = values[len(values)-1]
@@ -137,9 +136,9 @@ func (s *Session) chooseFromBase(ctx context.Context, c *expr.Cursor) error {
 		}
 	}
 	if len(values) == 2 {
-		moved.RIP = values[0]
+		ip = values[0]
 	}
-	if !s.chooseWalked(ctx, &moved, n) {
+	if !s.chooseWalked(ctx, regs.At(ip, sp), n) {
 		s.printf("Cannot find frame 0x%x, previous scope unchanged\n", n)
 	}
 	return nil
@@ -159,7 +158,7 @@ func (s *Session) currentFrame(ctx context.Context) (windows.Frame, bool) {
 		s.loadFor(ctx, st.Frames[0])
 		return st.Frames[0], true
 	}
-	return windows.Frame{SP: regs.SP(), IP: regs.RIP, Module: s.moduleSet(ctx).Find(regs.RIP)}, true
+	return windows.Frame{SP: regs.StackPointer(), IP: regs.ProgramCounter(), Module: s.moduleSet(ctx).Find(regs.ProgramCounter())}, true
 }
 
 func (s *Session) printCurrentFrame(ctx context.Context) {

@@ -38,7 +38,7 @@ func cmdLn() *Command {
 				if err != nil {
 					return err
 				}
-				va = regs.RIP
+				va = regs.ProgramCounter()
 			} else {
 				var err error
 				if va, err = s.number(c.Args); err != nil {

@@ -27,11 +27,12 @@ func (s *Session) frameLocals(ctx context.Context) ([]windows.Local, error) {
 	if err != nil {
 		return nil, windows.ErrNoModuleSymbols
 	}
-	m := s.moduleSet(ctx).Find(regs.RIP)
+	ip := regs.ProgramCounter()
+	m := s.moduleSet(ctx).Find(ip)
 	if m == nil {
 		return nil, windows.ErrNoModuleSymbols
 	}
-	return m.Locals(ctx, s.symbolsOf(ctx, m), regs.RIP, s.scope.frame.inlined, regs)
+	return m.Locals(ctx, s.symbolsOf(ctx, m), ip, s.scope.frame.inlined, amd64Part(regs))
 }
 
 // localsAt returns the variables of the function at an address, without places.

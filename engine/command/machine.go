@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"kdap/engine/arch/amd64"
+	"kdap/engine/arch/arm64"
+	"kdap/engine/arch/x86"
 	"kdap/engine/expr"
 	"kdap/engine/memory"
 )
@@ -63,14 +65,40 @@ func (s *Session) machine() string {
 	return s.settings.machine
 }
 
+// Machine types of the PE/COFF specification.
+const (
+	imageMachineX86   = 0x14c
+	imageMachineARM64 = 0xaa64
+)
+
+// ownMachine is the machine that the dump is of.
+func (s *Session) ownMachine() string {
+	switch s.debuggee.machine() {
+	case imageMachineX86:
+		return x86Machine
+	case imageMachineARM64:
+		return arm64Machine
+	}
+	return nativeMachine
+}
+
+// contextMachine is the machine of the register context.
+func (s *Session) contextMachine() string {
+	switch s.scope.regs.(type) {
+	case *x86.Context:
+		return x86Machine
+	case *arm64.Context:
+		return arm64Machine
+	case *amd64.Context:
+		return nativeMachine
+	}
+	return s.ownMachine()
+}
+
 // checkMachine refuses registers and stacks while the effective machine is
 // another one than that of the set context. at is the place of the error.
 func (s *Session) checkMachine(at int) error {
-	own := s.ownMachine()
-	if s.scope.x86 {
-		own = x86Machine
-	}
-	if s.scope.set && s.machine() != own {
+	if s.scope.set && s.machine() != s.contextMachine() {
 		return expr.Caret("Current scope machine type mismatch error", at)
 	}
 	return nil

@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"kdap/engine/arch/amd64"
+	"kdap/engine/arch"
 	"kdap/engine/windows"
 )
 
@@ -23,7 +23,7 @@ type moduleList struct {
 
 	quiet  bool           // the caller tells of loads itself
 	scopes []usedScope    // contexts whose callers were not looked at yet
-	scope  *amd64.Context // the last one
+	scope  arch.Registers // the last one
 }
 
 func (l *moduleList) set(ctx context.Context, s *Session) *windows.ModuleSet {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"kdap/engine/arch/amd64"
+	"kdap/engine/arch"
 	"kdap/engine/memory"
 	"kdap/engine/pe"
 	"kdap/engine/symbols"
@@ -157,7 +157,7 @@ func (s *Session) ntdll(ctx context.Context) *windows.Module {
 // debugger then looks at the caller of the frame, and so loads the symbols of
 // its module.
 type usedScope struct {
-	regs  *amd64.Context
+	regs  arch.Registers
 	space memory.Space
 }
 

@@ -238,37 +238,32 @@ func (s *Session) prcbPseudo() (uint64, error) {
 }
 
 func (s *Session) ip() (uint64, error) {
-	if c, err := s.arm64Registers(); c != nil {
-		return c.PC, nil
-	} else if err != nil {
-		return 0, err
-	}
-	regs, err := s.registers()
+	regs, err := s.anyRegisters()
 	if err != nil {
 		return 0, err
 	}
-	return regs.RIP, nil
+	return regs.ProgramCounter(), nil
 }
 
 func (s *Session) stackPointer() (uint64, error) {
-	if c, err := s.arm64Registers(); c != nil {
-		return c.SP, nil
-	} else if err != nil {
-		return 0, err
-	}
-	regs, err := s.registers()
+	regs, err := s.anyRegisters()
 	if err != nil {
 		return 0, err
 	}
-	return regs.SP(), nil
+	return regs.StackPointer(), nil
 }
 
 func (s *Session) returnValue() (uint64, error) {
-	regs, err := s.registers()
+	regs, err := s.anyRegisters()
 	if err != nil {
 		return 0, err
 	}
-	return regs.GPR[amd64.RAX], nil
+	for _, name := range []string{"rax", "x0"} {
+		if v, _, ok := regs.Get(name); ok {
+			return v, nil
+		}
+	}
+	return 0, errNoRegisters
 }
 
 func (s *Session) eventIP() (uint64, error) {
@@ -276,7 +271,7 @@ func (s *Session) eventIP() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return regs.RIP, nil
+	return regs.ProgramCounter(), nil
 }
 
 func (s *Session) scopeIP() (uint64, error) {
@@ -288,7 +283,7 @@ func (s *Session) scopeIP() (uint64, error) {
 
 // returnAddress is where the function of the register context returns to.
 func (s *Session) returnAddress() (uint64, error) {
-	regs, err := s.registers()
+	regs, err := s.anyRegisters()
 	if err != nil {
 		return 0, err
 	}

@@ -67,10 +67,7 @@ func (s *Session) runRegisters(ctx context.Context, c *expr.Cursor, bare bool) e
 			}
 		}
 	}
-	switch arm, err := s.arm64Registers(); {
-	case err != nil:
-		return err
-	case arm != nil:
+	if arm := s.arm64Registers(); arm != nil {
 		return s.runARM64Registers(ctx, c, arm, mask)
 	}
 	regs, err := s.registers()

@@ -43,7 +43,7 @@ func (s *Session) assignRegister(c *expr.Cursor, name string, typed bool) error 
 		if err := s.changeRegisters(c); err != nil {
 			return err
 		}
-		changed, _ := vectorPart(s.scope.regs, name)
+		changed, _ := vectorPart(amd64Part(s.scope.regs), name)
 		copy(changed, v)
 		return nil
 	}
@@ -70,8 +70,7 @@ func (s *Session) changeRegisters(c *expr.Cursor) error {
 		return expr.Caret("Bad register error", c.Pos)
 	}
 	if s.scope.own == nil {
-		copied := *s.scope.regs
-		s.scope.own = &copied
+		s.scope.own = s.scope.regs.At(s.scope.regs.ProgramCounter(), s.scope.regs.StackPointer())
 	}
 	s.scope.regs = s.scope.own
 	return nil
@@ -108,7 +107,8 @@ func (s *Session) assignPseudo(c *expr.Cursor, name string, typed bool) error {
 		if err := s.changeRegisters(c); err != nil {
 			return err
 		}
-		s.scope.regs.RIP = v
+		s.scope.regs = s.scope.regs.At(v, s.scope.regs.StackPointer())
+		s.scope.own = s.scope.regs
 	}
 	return nil
 }

@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
+	"kdap/engine/arch/arm64"
 	"kdap/engine/expr"
 )
 
@@ -123,9 +125,19 @@ func (s *Session) validMask(v uint64) registerMask {
 }
 
 // showRegisters prints the groups of registers and the current instruction.
-func (s *Session) showRegisters(ctx context.Context, regs *amd64.Context, mask registerMask) {
+func (s *Session) showRegisters(ctx context.Context, regs arch.Registers, mask registerMask) {
+	if c, ok := regs.(*arm64.Context); ok {
+		s.showARM64(c, mask)
+	} else if c := amd64Part(regs); c != nil {
+		s.showAMD64(c, mask)
+	}
+	s.printInstruction(ctx, regs)
+}
+
+// showAMD64 shows the registers of x64 and x86 code.
+func (s *Session) showAMD64(regs *amd64.Context, mask registerMask) {
 	x86 := s.machine() == x86Machine
-	if x86 && !s.scope.x86 {
+	if x86 && s.contextMachine() != x86Machine && s.debuggee.kernelMode() {
 		s.printf("The context is partially valid. Only x86 user-mode context is available.\n")
 	}
 	if mask&(maskInteger32|maskInteger64) != 0 {
@@ -153,11 +165,6 @@ func (s *Session) showRegisters(ctx context.Context, regs *amd64.Context, mask r
 	}
 	s.showVectors(regs, mask)
 	s.showSystem(regs, mask)
-	if x86 && s.scope.x86 {
-		s.printX86Instruction(ctx, regs)
-	} else {
-		s.printInstruction(ctx, regs)
-	}
 }
 
 func (s *Session) showIntegers(c *amd64.Context) {

@@ -2,8 +2,11 @@ package command
 
 import (
 	"context"
+	"errors"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
+	"kdap/engine/arch/x86"
 	"kdap/engine/memory"
 	"kdap/engine/windows"
 )
@@ -23,15 +26,14 @@ type scope struct {
 	memory windows.Process
 	dtb    *uint64
 
-	regs    *amd64.Context // nil when they cannot be read: regsErr
+	regs    arch.Registers // nil when they cannot be read: regsErr
 	regsErr error
 	set     bool // the registers were set by .thread, .trap, .cxr or .frame /c
-	x86     bool // the set registers are those of 32-bit code
 	foreign bool // a command runs on another processor for once
 
 	// own are the current processor's registers with what r changed in them,
 	// kept while a context is set. special are changed control registers.
-	own     *amd64.Context
+	own     arch.Registers
 	special map[string]uint64
 
 	base  int // number of the frame that the register context stands for
@@ -79,14 +81,14 @@ func (s *Session) resetRegisters() {
 	} else {
 		s.scope.regs, s.scope.regsErr = s.sys.StopRegisters(s.scope.cpu)
 	}
-	s.scope.set, s.scope.x86 = false, false
+	s.scope.set = false
 	s.scope.base, s.scope.frame = 0, frameScope{}
 }
 
 // setRegisters makes regs the register context.
-func (s *Session) setRegisters(regs *amd64.Context) {
+func (s *Session) setRegisters(regs arch.Registers) {
 	s.scope.regs, s.scope.regsErr = regs, nil
-	s.scope.set, s.scope.x86 = true, false
+	s.scope.set = true
 	s.scope.base, s.scope.frame = 0, frameScope{}
 	s.code.next = nil // u begins at the new instruction
 }
@@ -112,17 +114,43 @@ func (s *Session) space() memory.Space {
 }
 
 // frameRegs returns the registers of the chosen frame.
-func (s *Session) frameRegs() (*amd64.Context, error) {
+func (s *Session) frameRegs() (arch.Registers, error) {
 	f := s.scope.frame.walked
-	if f == nil || s.scope.regs == nil {
-		return s.scope.regs, s.scope.regsErr
+	if s.scope.regs == nil {
+		return nil, errors.Join(errNoRegisters, s.scope.regsErr)
 	}
-	regs := f.Context()
+	if f == nil {
+		return s.scope.regs, nil
+	}
+	regs, o := f.Context(), amd64Part(s.scope.regs)
+	if regs == nil || o == nil {
+		return f.Registers(), nil
+	}
 	// Flags and segments are not followed through frames.
-	o := s.scope.regs
 	regs.EFlags, regs.CS, regs.SS = o.EFlags, o.CS, o.SS
 	regs.DS, regs.ES, regs.FS, regs.GS = o.DS, o.ES, o.FS, o.GS
+	if x86Code(s.scope.regs) {
+		return &x86.Context{Context: *regs}, nil
+	}
 	return regs, nil
+}
+
+// amd64Part returns registers as those of a 64-bit processor, which 32-bit code
+// uses a part of; nil for those of other machines.
+func amd64Part(regs arch.Registers) *amd64.Context {
+	switch c := regs.(type) {
+	case *amd64.Context:
+		return c
+	case *x86.Context:
+		return &c.Context
+	}
+	return nil
+}
+
+// x86Code tells registers of 32-bit code.
+func x86Code(regs arch.Registers) bool {
+	_, ok := regs.(*x86.Context)
+	return ok
 }
 
 // moduleSet returns the modules that addresses of the session are looked up

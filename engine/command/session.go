@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"kdap/engine"
-	"kdap/engine/arch/arm64"
 	"kdap/engine/expr"
 	"kdap/engine/windows"
 )
@@ -55,7 +54,6 @@ type Session struct {
 	code     codeState
 	model    modelState
 	source   sourceState
-	arm64    *arm64.Context // of a dump of an ARM64 system, once it was read
 }
 
 // settings are the switches that commands set.

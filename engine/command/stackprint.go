@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"kdap/engine/arch/amd64"
+	"kdap/engine/arch"
 	"kdap/engine/expr"
 	"kdap/engine/format"
 	"kdap/engine/memory"
@@ -13,9 +13,9 @@ import (
 )
 
 // printStack walks and prints a stack as the view says.
-func (s *Session) printStack(ctx context.Context, v stackView, regs *amd64.Context, count int) error {
-	if s.machine() == x86Machine {
-		return s.printX86Stack(ctx, v, regs, count)
+func (s *Session) printStack(ctx context.Context, v stackView, regs arch.Registers, count int) error {
+	if c := amd64Part(regs); c != nil && s.machine() == x86Machine {
+		return s.printX86Stack(ctx, v, c, count)
 	}
 	s.printf("%s", v.header())
 	st := s.walk(ctx, regs, min(count, maxFrames))
@@ -209,7 +209,7 @@ func (s *Session) rawStack(ctx context.Context, c *expr.Cursor) error {
 			count = int(n)
 		}
 	}
-	regs, err := s.registers()
+	regs, err := s.anyRegisters()
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"kdap/engine/arch/amd64"
+	"kdap/engine/arch"
 	"kdap/engine/expr"
 	"kdap/engine/windows"
 )
@@ -45,17 +45,16 @@ func (s *Session) runStack(ctx context.Context, c *expr.Cursor) error {
 	if err != nil {
 		return err
 	}
-	regs, err := s.registers()
+	regs, err := s.anyRegisters()
 	if err != nil {
 		return err
 	}
 	if base.sp != nil {
-		copied := *regs
-		regs = &copied
-		regs.Set("rsp", *base.sp)
+		ip := regs.ProgramCounter()
 		if base.ip != nil {
-			regs.RIP = *base.ip
+			ip = *base.ip
 		}
+		regs = regs.At(ip, *base.sp)
 	} else if !explicit && s.scope.set && !s.scope.foreign {
 		s.printf("  *** Stack trace for last set context - .thread/.cxr resets it\n")
 	}
@@ -137,7 +136,7 @@ func (s *Session) parseStackBase(c *expr.Cursor) (base stackBase, count int, exp
 }
 
 // walk walks the stack from regs in the session's memory and modules.
-func (s *Session) walk(ctx context.Context, regs *amd64.Context, count int) windows.Stack {
+func (s *Session) walk(ctx context.Context, regs arch.Registers, count int) windows.Stack {
 	return s.sys.Walk(ctx, windows.Walk{Regs: regs, Space: s.space(), Modules: s.moduleSet(ctx), Limit: count})
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"kdap/engine/arch/amd64"
+	"kdap/engine/arch"
 	"kdap/engine/dump"
 	"kdap/engine/expr"
 	"kdap/engine/format"
@@ -97,7 +97,7 @@ func (u userDebuggee) event() (e dump.Exception, who string) {
 	return e, ""
 }
 
-func (u userDebuggee) exceptionRegisters() (*amd64.Context, error) { return u.ExceptionRegisters() }
+func (u userDebuggee) exceptionRegisters() (arch.Registers, error) { return u.ExceptionRegisters() }
 
 // firstModule is the module that the event's thread ran in.
 func (u userDebuggee) firstModule(ctx context.Context, s *Session) *windows.Module {
@@ -105,10 +105,12 @@ func (u userDebuggee) firstModule(ctx context.Context, s *Session) *windows.Modu
 	if err != nil {
 		return nil
 	}
-	return s.moduleSet(ctx).Find(regs.RIP)
+	return s.moduleSet(ctx).Find(regs.ProgramCounter())
 }
 
-func (userDebuggee) selectors() bool { return false }
+func (u userDebuggee) machine() uint32 { return u.Machine() }
+
+func (userDebuggee) kernelMode() bool { return false }
 
 func (userDebuggee) registerMasks() registerMask {
 	return maskAll &^ (maskControl | maskDescriptor)
@@ -155,12 +157,13 @@ func (s *Session) tebMember(off uint64) (uint64, error) {
 
 // programEntry is the entry point of the process's program.
 func (s *Session) programEntry() (uint64, error) {
-	for _, m := range s.moduleSet(s.ctx).Listed() {
-		img, err := m.Image()
-		if err != nil {
-			return 0, err
-		}
-		return m.Base + uint64(img.AddressOfEntryPoint), nil
+	mods := s.moduleSet(s.ctx).Listed()
+	if len(mods) == 0 {
+		return 0, expr.ErrUnavailable
 	}
-	return 0, expr.ErrUnavailable
+	img, err := mods[0].Image()
+	if err != nil {
+		return 0, err
+	}
+	return mods[0].Base + uint64(img.AddressOfEntryPoint), nil
 }

@@ -7,7 +7,6 @@ import (
 
 	"kdap/engine/dump"
 	"kdap/engine/expr"
-	"kdap/engine/format"
 )
 
 func userThreadCommands() []*Command {
@@ -142,24 +141,13 @@ func threadNameText(t dump.UserThread) string {
 	return ` "` + visible(t.Name) + `"`
 }
 
-// addressText writes an address with the digits of the dump's pointers.
-func (s *Session) addressText(va uint64) string {
-	if s.pointerBytes() == 4 {
-		return format.Addr32(va)
-	}
-	return format.Addr(va)
-}
-
-// pointerBytes is the size of the dump's pointers.
-func (s *Session) pointerBytes() int { return pointerSize }
-
 // selectThread makes thread n current and shows where it is.
 func (s *Session) selectThread(ctx context.Context, n int) {
 	if n != s.scope.cpu {
 		s.flushRegisters()
 		s.switchProcessor(n)
 	}
-	regs, err := s.registers()
+	regs, err := s.anyRegisters()
 	if err != nil {
 		s.notef("%v", err)
 		return

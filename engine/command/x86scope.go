@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"kdap/engine/arch/amd64"
-	"kdap/engine/arch/amd64/disasm"
+	"kdap/engine/arch/x86"
 	"kdap/engine/dump"
 	"kdap/engine/format"
 	"kdap/engine/memory"
@@ -26,11 +26,12 @@ func (s *Session) setX86Thread(t windows.Thread) {
 	if err != nil {
 		s.notef("%v", err)
 		s.printf("The context is partially valid. Only x86 user-mode context is available.\n")
-		low := lowerHalves(s.scope.regs)
-		regs = &low
+		regs = &x86.Context{}
+		if c := amd64Part(s.scope.regs); c != nil {
+			regs.Context = lowerHalves(c)
+		}
 	}
 	s.setRegisters(regs)
-	s.scope.x86 = true
 	s.settings.machine = x86Machine
 	s.printf("x86 context set\n")
 }
@@ -44,21 +45,16 @@ func lowerHalves(c *amd64.Context) amd64.Context {
 	return low
 }
 
-// Of the 32-bit CONTEXT of winnt.h, and of the block in front of it
-// (WOW64_CPURESERVED, agreed by public descriptions of WOW64): slot 1 of the
-// 64-bit thread's TLS points at the block.
+// Where the 32-bit registers are, in WOW64_CPURESERVED (agreed by public
+// descriptions of WOW64): slot 1 of the 64-bit thread's TLS points at it.
 const (
-	wow64Slot       = 1
-	wow64Header     = 4
-	context32Size   = 0xcc // up to SegSs
-	context32SegGs  = 0x8c
-	context32Edi    = 0x9c
-	context32EFlags = 0xc0
+	wow64Slot   = 1
+	wow64Header = 4
 )
 
 // wow64Registers reads the 32-bit registers that a WOW64 thread saved when it
 // went into 64-bit code.
-func (s *Session) wow64Registers(t windows.Thread) (*amd64.Context, error) {
+func (s *Session) wow64Registers(t windows.Thread) (*x86.Context, error) {
 	p, err := t.Process()
 	if err != nil {
 		return nil, err
@@ -82,22 +78,11 @@ func (s *Session) wow64Registers(t windows.Thread) (*amd64.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := memory.ReadBytes(space, block+wow64Header, context32Size)
+	b, err := memory.ReadBytes(space, block+wow64Header, x86.ContextMinimum)
 	if err != nil {
 		return nil, fmt.Errorf("32-bit registers of thread %#x: %w", t.Addr(), err)
 	}
-	u32 := func(off int) uint64 { return uint64(binary.LittleEndian.Uint32(b[off:])) }
-	c := &amd64.Context{Flags: amd64.ContextControl | amd64.ContextInteger | amd64.ContextSegments}
-	for i, seg := range []*uint16{&c.GS, &c.FS, &c.ES, &c.DS} {
-		*seg = uint16(u32(context32SegGs + 4*i))
-	}
-	for i, r := range []int{amd64.RDI, amd64.RSI, amd64.RBX, amd64.RDX, amd64.RCX, amd64.RAX, amd64.RBP} {
-		c.GPR[r] = u32(context32Edi + 4*i)
-	}
-	c.RIP, c.CS = u32(0xb8), uint16(u32(0xbc))
-	c.EFlags = uint32(u32(context32EFlags))
-	c.GPR[amd64.RSP], c.SS = u32(0xc4), uint16(u32(0xc8))
-	return c, nil
+	return x86.ParseContext(b)
 }
 
 // showX86 prints the integer registers of 32-bit code.
@@ -108,15 +93,6 @@ func (s *Session) showX86(c *amd64.Context) {
 	// The names of the parity flag are the right way round here.
 	const parity = 1 << 2
 	s.printf("eip=%08x esp=%08x ebp=%08x %s\n", uint32(c.RIP), g(amd64.RSP), g(amd64.RBP), flagsText(c.EFlags^parity))
-}
-
-// printX86Instruction prints the current instruction of a 32-bit context.
-func (s *Session) printX86Instruction(ctx context.Context, c *amd64.Context) {
-	if name := s.symbolText(ctx, c.RIP); name != "" {
-		s.printf("%s:\n", name)
-	}
-	it := disasm.At(disasm.Mode32, s.fetchCode(), c.RIP)
-	s.printf("%s\n", it.Line(s.disasmOptions(ctx)))
 }
 
 // printX86Stack follows the frames that ebp links.

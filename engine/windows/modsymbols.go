@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"kdap/engine/arch/amd64"
+	"kdap/engine/arch/arm64"
 	"kdap/engine/pe"
 	"kdap/engine/symbols"
 	"kdap/engine/types"
@@ -22,6 +23,9 @@ type imageData struct {
 
 	functionsOnce sync.Once
 	functions     *amd64.FunctionTable
+
+	armOnce sync.Once
+	arm     *arm64.Functions
 
 	fileOnce sync.Once
 	file     *pe.Image // the image file, nil when none was found

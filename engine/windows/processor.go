@@ -117,10 +117,22 @@ func (c Processor) KPCR() (uint64, error) {
 // Context returns the processor's registers as saved at the crash: the CONTEXT
 // the PRCB points at, else its ProcessorState.
 func (c Processor) Context() (*amd64.Context, error) {
+	if err := c.sys.checkMachine(); err != nil {
+		return nil, err
+	}
+	b, err := c.contextRecord(amd64.ContextSize)
+	if err != nil {
+		return nil, err
+	}
+	return amd64.ParseContext(b)
+}
+
+// contextRecord returns the bytes of the context record at the crash.
+func (c Processor) contextRecord(size int) ([]byte, error) {
 	ptr, err := c.field("Context", c.sys.offsets().PrcbContext)
 	if err == nil && ptr != 0 {
-		if ctx, cerr := c.sys.contextAt(ptr); cerr == nil {
-			return ctx, nil
+		if b, cerr := memory.ReadBytes(c.sys.Kernel(), ptr, size); cerr == nil {
+			return b, nil
 		}
 	}
 	frame := c.prcb.Field("ProcessorState.ContextFrame")
@@ -132,20 +144,9 @@ func (c Processor) Context() (*amd64.Context, error) {
 		}
 		addr = c.Addr() + uint64(off)
 	}
-	ctx, err := c.sys.contextAt(addr)
+	b, err := memory.ReadBytes(c.sys.Kernel(), addr, size)
 	if err != nil {
 		return nil, fmt.Errorf("context of processor %d: %w", c.number, err)
 	}
-	return ctx, nil
-}
-
-func (s *System) contextAt(addr uint64) (*amd64.Context, error) {
-	if err := s.checkMachine(); err != nil {
-		return nil, err
-	}
-	b, err := memory.ReadBytes(s.Kernel(), addr, amd64.ContextSize)
-	if err != nil {
-		return nil, err
-	}
-	return amd64.ParseContext(b)
+	return b, nil
 }

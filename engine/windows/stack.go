@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
+	"kdap/engine/arch/arm64"
+	"kdap/engine/arch/x86"
 	"kdap/engine/memory"
 )
 
@@ -45,11 +48,27 @@ type Frame struct {
 	general [16]uint64
 	unknown uint16
 	rest    *amd64.Context
+	other   arch.Registers // of another machine than x64
 }
 
-// Context returns the registers in this frame, as far as a walk can restore
+// Registers returns the registers in this frame, as far as a walk can restore
 // them.
+func (f *Frame) Registers() arch.Registers {
+	if f.other != nil {
+		return f.other
+	}
+	return f.Context()
+}
+
+// Context returns the registers in a frame of x64 or x86 code, nil in those of
+// other machines.
 func (f *Frame) Context() *amd64.Context {
+	if f.rest == nil {
+		if c, ok := f.other.(*x86.Context); ok {
+			return &c.Context
+		}
+		return nil
+	}
 	c := *f.rest
 	c.GPR, c.Unknown, c.RIP = f.general, f.unknown, f.IP
 	return &c
@@ -75,7 +94,7 @@ type Stack struct {
 
 // A Walk is where a stack walk starts and what it may look at.
 type Walk struct {
-	Regs    *amd64.Context
+	Regs    arch.Registers
 	Space   memory.Space
 	Modules *ModuleSet
 	Limit   int // most frames; 0 for DefaultFrames
@@ -88,15 +107,25 @@ const DefaultFrames = 1024
 // exceptions and system calls into user mode. What was walked before the walk
 // must stop is returned with the reason.
 func (s *System) Walk(ctx context.Context, w Walk) Stack {
-	limit := w.Limit
-	if limit <= 0 {
-		limit = DefaultFrames
+	if w.Limit <= 0 {
+		w.Limit = DefaultFrames
 	}
+	switch regs := w.Regs.(type) {
+	case *amd64.Context:
+		return s.walkAMD64(ctx, w, *regs)
+	case *x86.Context:
+		return walkX86(ctx, w, regs)
+	case *arm64.Context:
+		return walkARM64(ctx, w, *regs)
+	}
+	return Stack{Ended: errors.New("no registers to begin from")}
+}
+
+func (s *System) walkAMD64(ctx context.Context, w Walk, regs amd64.Context) Stack {
 	var st Stack
 	traps := s.TrapFrameLayout()
-	regs := *w.Regs
 	var rest *amd64.Context
-	for i := range limit {
+	for i := range w.Limit {
 		if err := ctx.Err(); err != nil {
 			st.Ended = err
 			return st
@@ -219,7 +248,7 @@ func (t Thread) Stack(ctx context.Context, limit int) (Stack, error) {
 		}
 	}
 	if _, running := t.runningOn(ctx); !running && w.Modules.Find(regs.RIP) == nil {
-		if st, ok := t.scanStack(ctx, w); ok {
+		if st, ok := t.scanStack(ctx, w, *regs); ok {
 			return st, nil
 		}
 	}

@@ -19,7 +19,7 @@ const maxStack = 128 << 10
 
 // scanStack looks on the kernel stack of a thread that does not run for the
 // first return address from which a walk reaches the stack's end.
-func (t Thread) scanStack(ctx context.Context, w Walk) (Stack, bool) {
+func (t Thread) scanStack(ctx context.Context, w Walk, start amd64.Context) (Stack, bool) {
 	from, err := t.KernelStack()
 	if err != nil {
 		return Stack{}, false
@@ -40,7 +40,7 @@ func (t Thread) scanStack(ctx context.Context, w Walk) (Stack, bool) {
 		if m == nil || m.User || !followsCall(w.Space, ip) {
 			continue
 		}
-		regs := *w.Regs
+		regs := start
 		regs.RIP = ip
 		regs.GPR[amd64.RSP] = from + uint64(off) + 8
 		w := w

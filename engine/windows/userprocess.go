@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
+	"kdap/engine/arch/arm64"
+	"kdap/engine/arch/x86"
 	"kdap/engine/dump"
 	"kdap/engine/memory"
 	"kdap/engine/pe"
@@ -83,7 +86,7 @@ func (p *UserProcess) Name() string { return baseName(p.Path()) }
 
 // ExceptionRegisters returns the registers at the exception that the dump was
 // made for.
-func (p *UserProcess) ExceptionRegisters() (*amd64.Context, error) {
+func (p *UserProcess) ExceptionRegisters() (arch.Registers, error) {
 	if p.file.Exception == nil {
 		return nil, errors.New("the dump has no exception")
 	}
@@ -118,13 +121,25 @@ func (p *UserProcess) Machine() uint32 {
 }
 
 // parseContext decodes the CONTEXT of a thread.
-func (p *UserProcess) parseContext(b []byte) (*amd64.Context, error) {
+func (p *UserProcess) parseContext(b []byte) (arch.Registers, error) {
 	switch m := p.Machine(); m {
 	case imageMachineAMD64:
-		return amd64.ParseContext(b)
+		return registers(amd64.ParseContext(b))
+	case imageMachineX86:
+		return registers(x86.ParseContext(b))
+	case imageMachineARM64:
+		return registers(arm64.ParseContext(b))
 	default:
 		return nil, &MachineError{m}
 	}
+}
+
+// registers drops the pointer of a machine's own type when there is an error.
+func registers[R arch.Registers](regs R, err error) (arch.Registers, error) {
+	if err != nil {
+		return nil, err
+	}
+	return regs, nil
 }
 
 func (p *UserProcess) listModules() *ModuleSet {

@@ -3,6 +3,8 @@ package amd64
 import (
 	"encoding/binary"
 	"fmt"
+
+	"kdap/engine/arch"
 )
 
 // General registers, in the order that instructions and unwind codes number
@@ -80,6 +82,21 @@ type Context struct {
 // SP returns the stack pointer.
 func (c *Context) SP() uint64 { return c.GPR[RSP] }
 
+var _ arch.Registers = (*Context)(nil)
+
+// ProgramCounter implements arch.Registers.
+func (c *Context) ProgramCounter() uint64 { return c.RIP }
+
+// StackPointer implements arch.Registers.
+func (c *Context) StackPointer() uint64 { return c.GPR[RSP] }
+
+// At implements arch.Registers.
+func (c *Context) At(pc, sp uint64) arch.Registers {
+	moved := *c
+	moved.RIP, moved.GPR[RSP] = pc, sp
+	return &moved
+}
+
 // ParseContext decodes a CONTEXT structure. The layout is that of winnt.h. Parts
 // that Flags does not name are decoded all the same: dumps fill them.
 func ParseContext(b []byte) (*Context, error) {
@@ -115,12 +132,13 @@ func ParseContext(b []byte) (*Context, error) {
 	for i := range c.GPR {
 		c.GPR[i] = le.Uint64(b[0x78+8*i:])
 	}
-	c.parseFloat(b[0x100:0x300])
+	c.SetFXSave(b[0x100:0x300])
 	return c, nil
 }
 
-// parseFloat decodes the 512 bytes that FXSAVE writes in 64-bit mode.
-func (c *Context) parseFloat(b []byte) {
+// SetFXSave takes the floating-point and vector registers from the 512 bytes
+// that FXSAVE writes.
+func (c *Context) SetFXSave(b []byte) {
 	le := binary.LittleEndian
 	c.FPControl = le.Uint16(b)
 	c.FPStatus = le.Uint16(b[2:])

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"kdap/engine/arch"
 )
 
 // A Context is the registers of an ARM64 processor.
@@ -31,7 +33,9 @@ const (
 	contextV    = 0x110
 	contextFPCR = 0x310
 	contextFPSR = 0x314
-	contextSize = 0x390
+
+	// ContextSize is the size of the record.
+	ContextSize = 0x390
 )
 
 // contextARM64 is the bit of ContextFlags that says of which processor it is.
@@ -39,8 +43,8 @@ const contextARM64 = 0x400000
 
 // ParseContext reads an ARM64_NT_CONTEXT.
 func ParseContext(b []byte) (*Context, error) {
-	if len(b) < contextSize {
-		return nil, fmt.Errorf("ARM64_NT_CONTEXT: need %d bytes, have %d", contextSize, len(b))
+	if len(b) < ContextSize {
+		return nil, fmt.Errorf("ARM64_NT_CONTEXT: need %d bytes, have %d", ContextSize, len(b))
 	}
 	le := binary.LittleEndian
 	if flags := le.Uint32(b); flags&contextARM64 == 0 {
@@ -86,6 +90,50 @@ func (c *Context) Get(name string) (v uint64, bits int, ok bool) {
 		return c.X[n] & 0xffffffff, 32, true
 	}
 	return c.X[n], 64, true
+}
+
+var _ arch.Registers = (*Context)(nil)
+
+// ProgramCounter implements arch.Registers.
+func (c *Context) ProgramCounter() uint64 { return c.PC }
+
+// StackPointer implements arch.Registers.
+func (c *Context) StackPointer() uint64 { return c.SP }
+
+// At implements arch.Registers.
+func (c *Context) At(pc, sp uint64) arch.Registers {
+	moved := *c
+	moved.PC, moved.SP = pc, sp
+	return &moved
+}
+
+// Set changes a register that Get knows.
+func (c *Context) Set(name string, v uint64) bool {
+	switch name {
+	case "fp":
+		c.FP = v
+	case "lr":
+		c.LR = v
+	case "sp":
+		c.SP = v
+	case "pc":
+		c.PC = v
+	case "cpsr":
+		c.CPSR = uint32(v)
+	default:
+		if _, _, ok := c.Get(name); !ok {
+			return false
+		}
+		n, err := strconv.Atoi(name[1:])
+		if err != nil {
+			return false
+		}
+		if name[0] == 'w' {
+			v &= 0xffffffff
+		}
+		c.X[n] = v
+	}
+	return true
 }
 
 // Flags writes the condition flags and the exception level as the debugger
