@@ -44,6 +44,8 @@ func Kinds() []Kind {
 		return func(yield func(System, error) bool) { yield(NewSystem(ctx, sys), nil) }
 	})
 	system.One = true
+	memory := kind("memory", "pages by list, the memory manager's counters", memoryEach)
+	memory.One = true
 	return []Kind{
 		system,
 		kind("processes", "processes", Processes),
@@ -51,6 +53,8 @@ func Kinds() []Kind {
 		kind("stacks", "the stack of every thread", Stacks),
 		kind("modules", "kernel and user modules", Modules),
 		kind("envs", "environment variables", Envs),
+		kind("vads", "address ranges of processes", VADs),
+		memory,
 		kind("handles", "open handles", Handles),
 		kind("objects", "the object manager's namespace", Objects),
 		kind("drivers", "driver objects and their routines", Drivers),

@@ -16,11 +16,8 @@ type VAD struct {
 	obj   types.Object // _MMVAD_SHORT
 	Start uint64       // first byte
 	End   uint64       // last byte
-	Level int          // depth in the tree, the root has 1
+	Level int          // depth in the tree, the root has 0
 }
-
-// VAD types, _MI_VAD_TYPE of the kernel's public types.
-const vadImageMap = 2
 
 // maxVads bounds a tree: 2^20 ranges are more than any process maps.
 const maxVads = 1 << 20
@@ -40,7 +37,7 @@ func (p Process) VADs(ctx context.Context) iter.Seq2[VAD, error] {
 			return
 		}
 		w := vadWalk{proc: p, ctx: ctx, short: short, seen: map[uint64]bool{}, yield: yield}
-		w.node(root, 1)
+		w.node(root, 0)
 	}
 }
 
@@ -126,7 +123,7 @@ func (v VAD) Contains(va uint64) bool { return v.Start <= va && va <= v.End }
 
 // Image reports whether the range maps an image file.
 func (v VAD) Image() bool {
-	t, err := v.obj.Field("u.VadFlags.VadType").Uint()
+	t, err := v.vadType()
 	return err == nil && t == vadImageMap
 }
 
