@@ -92,6 +92,10 @@ func (sh *shell) run() error {
 		if strings.TrimSpace(line) == "" {
 			line = sh.last
 		}
+		if strings.EqualFold(strings.TrimSpace(line), ".cls") {
+			_, _ = readline.ClearScreen(sh.out)
+			continue
+		}
 		sh.last = line
 		if err := sh.execute(line); errors.Is(err, command.ErrQuit) {
 			return nil

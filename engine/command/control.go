@@ -324,9 +324,11 @@ func runCatch(ctx context.Context, s *Session, c *Call) error {
 	if err != nil {
 		return err
 	}
+	failed := s.interp.failed
 	s.interp.catches++
 	err = s.runBlock(ctx, body)
 	s.interp.catches--
+	s.interp.failed = failed
 	if errors.Is(err, errLeave) || errors.Is(err, ErrFailed) {
 		return nil
 	}

@@ -178,6 +178,23 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestFailures checks what Execute returns: whether something failed that was
+// not caught.
+func TestFailures(t *testing.T) {
+	s := labSession(t)
+	for line, want := range map[string]error{
+		"? 1": nil, "foo": ErrFailed, "!foo;.echo x": ErrFailed, ".catch { foo }": nil, ".catch { !foo }": nil,
+		".foreach (x { foo }) { }": ErrFailed, "q": ErrQuit, ".if (1) { qq }": ErrQuit, "? 1\n? 2": nil, "foo\n? 1": ErrFailed, "": nil,
+	} {
+		if err := s.Execute(context.Background(), line, Output{Out: &bytes.Buffer{}}); !errors.Is(err, want) || (err == nil) != (want == nil) {
+			t.Errorf("%q: %v, want %v", line, err, want)
+		}
+	}
+	if got := answer(s, "foo x\r\n? 2\r\n"); got != "Couldn't resolve error at 'oo x'\nEvaluate expression: 2 = 00000000`00000002\n" {
+		t.Errorf("two lines: %q", got)
+	}
+}
+
 func TestSuggestions(t *testing.T) {
 	s := labSession(t)
 	for line, want := range map[string]string{"!proces 0 0": "!process", "process 0 0": "!process", ".ecko x": ".echo", "vertarge": "vertarget"} {
