@@ -55,6 +55,19 @@ func TestRecordedModel(t *testing.T) {
 	}
 }
 
+// TestRecordedUserModel replays dx in a user minidump without symbols.
+func TestRecordedUserModel(t *testing.T) {
+	s := dumpSession(t, "minidump_calc", false)
+	for _, b := range recordBlocks(t, "minidump_calc/dx.txt") {
+		if !strings.HasPrefix(b.command, "dx") {
+			continue
+		}
+		if diff := cmp.Diff(levelModel(b.output), levelModel(answer(s, b.command))); diff != "" {
+			t.Errorf("%s (-WinDbg +here)\n%s", b.command, diff)
+		}
+	}
+}
+
 // TestDxOptions has what stands in front of an expression.
 func TestDxOptions(t *testing.T) {
 	for _, tt := range []struct {

@@ -197,7 +197,7 @@ func (h *modelHost) frameAttributes(row stackRow, number int) *model.Object {
 		model.Property("Virtual", model.I32(1)),
 		model.Property("FrameNumber", model.U64(uint64(number))),
 		model.Lazily("SourceInformation", func(ctx context.Context) (model.Value, error) { return h.sourceInformation(ctx, row), nil }),
-		model.Property("FrameMachine", model.String("AMD64")),
+		model.Property("FrameMachine", model.String(h.machine().short)),
 	)
 }
 

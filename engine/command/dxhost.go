@@ -71,7 +71,8 @@ func (h *modelHost) Root(name string) (model.Value, bool) {
 }
 
 func (h *modelHost) HasModule(ctx context.Context, name string) bool {
-	return h.s.moduleNamed(ctx, name) != nil
+	// The kernel's name is known in user dumps too, where nothing has it.
+	return h.s.moduleNamed(ctx, name) != nil || h.s.sys.User() != nil && strings.EqualFold(name, "nt")
 }
 
 func (h *modelHost) Type(ctx context.Context, module, name string) (*types.Type, bool) {

@@ -39,27 +39,52 @@ func (h *modelHost) session() *model.Object {
 
 func (h *modelHost) attributes() *model.Object {
 	details := model.NewObject()
-	if h.s.target.Dump.Type() != dump.Triage {
+	user := h.s.sys.User() != nil
+	if !user && h.s.target.Dump.Type() != dump.Triage {
 		details = model.NewObject(
 			model.Property("DumpFileName", model.String(h.s.dumpPath())),
 			model.Property("KD_VERSION", h.kdVersion()),
 			model.Lazily("KD_DATA", h.kdData),
 		)
 	}
+	m := h.machine()
 	return model.NewObject(
 		model.Property("Machine", model.NewObject(
-			model.Property("FullName", model.String("x64")),
-			model.Property("AbbrevName", model.String("AMD64")),
+			model.Property("FullName", model.String(m.full)),
+			model.Property("AbbrevName", model.String(m.short)),
 			model.Property("PageSize", model.U64(0x1000)),
-			model.Property("PointerSize", model.U64(pointerSize)),
+			model.Property("PointerSize", model.U64(m.pointer)),
 			model.Property("IsBigEndian", model.Truth(false)),
 		)),
 		model.Property("Target", model.NewObject(append(
-			flags("IsUserTarget", false, "IsKernelTarget", true, "IsDumpTarget", true, "IsTTDTarget", false, "IsReptTarget", false,
+			flags("IsUserTarget", user, "IsKernelTarget", !user, "IsDumpTarget", true, "IsTTDTarget", false, "IsReptTarget", false,
 				"IsReplayableTarget", false, "IsLiveTarget", false, "IsLocalKernelTarget", false, "IsExdiKernelTarget", false,
 				"IsConnectedKernelTarget", false, "IsNTTarget", true),
 			model.Property("Details", details))...)),
 	)
+}
+
+// A modelMachine is how the data model names a processor.
+type modelMachine struct {
+	full, short string
+	pointer     uint64
+}
+
+// machine names the dump's processor.
+func (h *modelHost) machine() modelMachine {
+	kind := h.s.target.Dump.Header.MachineImageType
+	if u := h.s.sys.User(); u != nil {
+		kind = u.Machine()
+	}
+	switch kind {
+	case 0x14c:
+		return modelMachine{"x86", "x86", 4}
+	case 0x1c4:
+		return modelMachine{"ARM (NT) Thumb-2", "ARM", 4}
+	case 0xaa64:
+		return modelMachine{"ARM64", "ARM64", 8}
+	}
+	return modelMachine{"x64", "AMD64", 8}
 }
 
 // flags makes properties of names that are followed by true or false.

@@ -39,6 +39,11 @@ func (h *modelHost) processList(ctx context.Context) iter.Seq2[windows.Process, 
 // processes is the container of all processes by their ids.
 func (h *modelHost) processes() *model.Object {
 	return model.Container(func(ctx context.Context, yield func(key, v model.Value) bool) error {
+		if u := h.s.sys.User(); u != nil {
+			pid, _ := u.PID()
+			yield(model.U64(uint64(pid)), h.userProcess(u))
+			return nil
+		}
 		for p, err := range h.processList(ctx) {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -66,6 +71,13 @@ func (h *modelHost) asIdle(p windows.Process) windows.Process {
 	}
 	return p
 }
+
+const (
+	processIDHelp    = "The OS process identifier for this process (PID)"
+	processIndexHelp = "The index of this process in the debugger process list"
+	threadIDHelp     = "The OS thread identifier for this thread (TID)"
+	threadIndexHelp  = "The index of this thread in the debugger thread list"
+)
 
 const (
 	unknownImage = "<Unknown Image>"
@@ -105,6 +117,9 @@ func (h *modelHost) kernelObject(typeName string, addr uint64, space memory.Spac
 }
 
 func (h *modelHost) processName(p windows.Process) string {
+	if p.System() == nil {
+		return unknownImage
+	}
 	name, err := p.ImageName()
 	if err != nil || name == "" {
 		return unknownImage
@@ -114,6 +129,7 @@ func (h *modelHost) processName(p windows.Process) string {
 
 func (h *modelHost) process(p windows.Process) *model.Object {
 	p = h.asIdle(p)
+	known := p.System() != nil // a damaged dump may not tell which process it was
 	o := &model.Object{
 		Text: func(context.Context) (string, error) { return h.processName(p), nil },
 		Members: func(context.Context) []model.Member {
@@ -122,9 +138,14 @@ func (h *modelHost) process(p windows.Process) *model.Object {
 					return h.kernelObject("_EPROCESS", p.Addr(), h.spaceOf(p)), nil
 				}),
 				model.Lazily("Name", func(context.Context) (model.Value, error) { return model.String(h.processName(p)), nil }),
-				withHelp(model.Lazily("Id", func(context.Context) (model.Value, error) { return orDereference(p.PID()) }),
-					"The OS process identifier for this process (PID)"),
-				withHelp(model.Property("Index", model.U64(0)), "The index of this process in the debugger process list"),
+				withHelp(model.Lazily("Id", func(context.Context) (model.Value, error) {
+					if !known {
+						return nil, errDereference
+					}
+					return orDereference(p.PID())
+				}),
+					processIDHelp),
+				withHelp(model.Property("Index", model.U64(0)), processIndexHelp),
 				model.Property("Handle", model.U64(noHandle)),
 				model.Lazily("Threads", func(context.Context) (model.Value, error) { return h.threads(p), nil }),
 				model.Lazily("Modules", func(context.Context) (model.Value, error) { return h.modulesObject(), nil }),
@@ -134,14 +155,15 @@ func (h *modelHost) process(p windows.Process) *model.Object {
 						h.remember(&p, nil)
 						return model.Void{}, nil
 					}),
-				model.Lazily("Environment", func(context.Context) (model.Value, error) {
-					return model.NewObject(model.Lazily("EnvironmentBlock", func(context.Context) (model.Value, error) {
-						peb, err := p.PEB()
-						if err != nil {
-							return nil, errDereference
-						}
-						return h.kernelObject("_PEB", peb, h.spaceOf(p)), nil
-					})), nil
+				environment(func(context.Context) (model.Value, error) {
+					if !known {
+						return nil, errDereference
+					}
+					peb, err := p.PEB()
+					if err != nil {
+						return nil, errDereference
+					}
+					return h.kernelObject("_PEB", peb, h.spaceOf(p)), nil
 				}),
 			}
 		},
@@ -184,6 +206,9 @@ func (h *modelHost) forgetStale() {
 }
 
 func (h *modelHost) currentProcess(context.Context) (model.Value, error) {
+	if u := h.s.sys.User(); u != nil {
+		return h.userProcess(u), nil
+	}
 	h.forgetStale()
 	if p := h.s.model.process; p != nil {
 		return h.process(*p), nil
@@ -192,6 +217,9 @@ func (h *modelHost) currentProcess(context.Context) (model.Value, error) {
 }
 
 func (h *modelHost) currentThread(context.Context) (model.Value, error) {
+	if u := h.s.sys.User(); u != nil {
+		return h.userThread(u, h.s.scope.cpu, h.sessionRegisters), nil
+	}
 	h.forgetStale()
 	if t := h.s.model.thread; t != nil {
 		return h.thread(*t, h.sessionRegisters), nil
@@ -205,6 +233,9 @@ func (h *modelHost) sessionRegisters(context.Context) (*amd64.Context, error) { 
 // threads is the container of a process's threads by their ids.
 func (h *modelHost) threads(p windows.Process) *model.Object {
 	return model.Container(func(ctx context.Context, yield func(key, v model.Value) bool) error {
+		if p.System() == nil {
+			return nil
+		}
 		for t, err := range p.Threads(ctx) {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -230,6 +261,9 @@ type registersOf func(ctx context.Context) (*amd64.Context, error)
 
 // ownerSpace is the memory of the process that owns a thread.
 func (h *modelHost) ownerSpace(t windows.Thread) memory.Space {
+	if t.System() == nil {
+		return h.s.sys.Kernel()
+	}
 	p, err := t.Process()
 	if err != nil {
 		return h.s.sys.Kernel()
@@ -238,6 +272,7 @@ func (h *modelHost) ownerSpace(t windows.Thread) memory.Space {
 }
 
 func (h *modelHost) thread(t windows.Thread, regs registersOf) *model.Object {
+	known := t.System() != nil
 	return &model.Object{
 		Text: func(ctx context.Context) (string, error) { return h.threadText(ctx, regs), nil },
 		Members: func(context.Context) []model.Member {
@@ -245,23 +280,29 @@ func (h *modelHost) thread(t windows.Thread, regs registersOf) *model.Object {
 				model.Lazily("KernelObject", func(context.Context) (model.Value, error) {
 					return h.kernelObject("_ETHREAD", t.Addr(), h.ownerSpace(t)), nil
 				}),
-				withHelp(model.Lazily("Id", func(context.Context) (model.Value, error) { return orDereference(t.TID()) }),
-					"The OS thread identifier for this thread (TID)"),
-				withHelp(model.Property("Index", model.U64(0)), "The index of this thread in the debugger thread list"),
+				withHelp(model.Lazily("Id", func(context.Context) (model.Value, error) {
+					if !known {
+						return nil, errDereference
+					}
+					return orDereference(t.TID())
+				}),
+					threadIDHelp),
+				withHelp(model.Property("Index", model.U64(0)), threadIndexHelp),
 				model.Lazily("Stack", func(context.Context) (model.Value, error) { return h.stack(regs), nil }),
 				model.Lazily("Registers", func(context.Context) (model.Value, error) { return h.registers(regs), nil }),
 				model.Method("SwitchTo", "SwitchTo() - Switch to this thread as the default context", true,
 					func(ctx context.Context, _ []model.Value) (model.Value, error) {
 						return model.Void{}, h.switchToThread(ctx, t, regs)
 					}),
-				model.Lazily("Environment", func(context.Context) (model.Value, error) {
-					return model.NewObject(model.Lazily("EnvironmentBlock", func(context.Context) (model.Value, error) {
-						teb, err := t.TEB()
-						if err != nil {
-							return nil, errDereference
-						}
-						return h.kernelObject("_TEB", teb, h.ownerSpace(t)), nil
-					})), nil
+				environment(func(context.Context) (model.Value, error) {
+					if !known {
+						return nil, errDereference
+					}
+					teb, err := t.TEB()
+					if err != nil {
+						return nil, errDereference
+					}
+					return h.kernelObject("_TEB", teb, h.ownerSpace(t)), nil
 				}),
 			}
 		},
@@ -290,6 +331,9 @@ func (h *modelHost) switchToThread(ctx context.Context, t windows.Thread, get re
 		return errors.Join(model.SystemError(model.Fail), err)
 	}
 	h.s.setRegisters(regs)
+	if t.System() == nil {
+		return nil
+	}
 	p, err := t.Process()
 	if err != nil {
 		h.remember(nil, &t)
