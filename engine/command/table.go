@@ -44,6 +44,7 @@ func families() [][]*Command {
 		modelCommands(),
 		pathCommands(),
 		symbolOptionCommands(),
+		objectCommands(),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 
+	"kdap/engine/memory"
 	"kdap/engine/types"
 )
 
@@ -56,9 +57,91 @@ func (s *System) TableHandles(ctx context.Context, addr uint64) iter.Seq2[Handle
 	}
 }
 
+// AllEntries yields the entries of the _HANDLE_TABLE at addr, also those that
+// are free: their Object is 0.
+func (s *System) AllEntries(ctx context.Context, addr uint64) iter.Seq2[Handle, error] {
+	return func(yield func(Handle, error) bool) {
+		for e, err := range s.handleEntries(ctx, addr, true) {
+			if !yield(Handle{e, s}, err) {
+				return
+			}
+		}
+	}
+}
+
+// ErrNoHandle says that a table has no entry for a value.
+var ErrNoHandle = errors.New("no such handle")
+
+// HandleEntryAt finds the entry for a handle in the _HANDLE_TABLE at addr, also
+// a free one.
+func (s *System) HandleEntryAt(addr, handle uint64) (Handle, error) {
+	t, err := s.Type("_HANDLE_TABLE_ENTRY")
+	table := s.Struct("_HANDLE_TABLE", addr)
+	code, cerr := table.Field("TableCode").Uint()
+	limit, lerr := table.Field("NextHandleNeedingPool").Uint()
+	if err := errors.Join(err, cerr, lerr); err != nil {
+		return Handle{}, fmt.Errorf("handle table %#x: %w", addr, err)
+	}
+	level := int(code & tableLevelMask)
+	if handle%handleStep != 0 || handle >= limit || level > maxTableLevels || t.Size == 0 {
+		return Handle{}, ErrNoHandle
+	}
+	at := code &^ tableLevelMask
+	perPage := memory.PageSize / t.Size
+	index := handle / handleStep
+	span := perPage
+	for range level - 1 {
+		span *= pointersPerPage
+	}
+	for ; level > 0; level-- {
+		if at, err = memory.ReadUint(s.Kernel(), at+8*(index/span%pointersPerPage), 8); err != nil {
+			return Handle{}, fmt.Errorf("handle %#x: %w", handle, err)
+		}
+		if at == 0 {
+			return Handle{}, ErrNoHandle
+		}
+		index %= span
+		span /= pointersPerPage
+	}
+	e := types.NewObject(s.Kernel(), t, at+index%perPage*t.Size)
+	h := Handle{HandleEntry{Handle: handle, Entry: e}, s}
+	if index%perPage != 0 { // entry 0 of a page is the kernel's own
+		h.Object, err = entryObject(e)
+	}
+	return h, err
+}
+
+// NextFree returns what a free entry says about the next one.
+func (h Handle) NextFree() (uint64, error) {
+	return h.Entry.FirstField("NextFreeHandleEntry", "NextFreeTableEntry").Uint()
+}
+
+// CIDEntry finds the process or thread of an id in nt!PspCidTable. Entries of
+// this table point at the objects, not at their headers.
+func (s *System) CIDEntry(id uint64) (Handle, error) {
+	table, err := s.cidTable()
+	if err != nil {
+		return Handle{}, err
+	}
+	h, err := s.HandleEntryAt(table, id)
+	if err != nil || h.Object == 0 {
+		return h, err
+	}
+	off, err := s.objectBody()
+	h.Object -= off
+	return h, err
+}
+
 // KernelHandleTable returns the address of the kernel's own handle table.
-func (s *System) KernelHandleTable() (uint64, error) {
-	return s.GlobalUint("ObpKernelHandleTable", 8)
+func (s *System) KernelHandleTable(ctx context.Context) (uint64, error) {
+	if table, err := s.GlobalUint("ObpKernelHandleTable", 8); err == nil && table != 0 {
+		return table, nil
+	}
+	p, err := s.ProcessByPID(ctx, systemPID)
+	if err != nil {
+		return 0, err
+	}
+	return p.ObjectTable()
 }
 
 // Target returns the object the handle is for.

@@ -33,8 +33,14 @@ const (
 // the handles. Pages of the table that cannot be read yield an error each, and
 // the walk goes on.
 func (s *System) Handles(ctx context.Context, addr uint64) iter.Seq2[HandleEntry, error] {
+	return s.handleEntries(ctx, addr, false)
+}
+
+// handleEntries yields the entries of a table; with free also those that are
+// in no use, whose Object is 0.
+func (s *System) handleEntries(ctx context.Context, addr uint64, free bool) iter.Seq2[HandleEntry, error] {
 	return func(yield func(HandleEntry, error) bool) {
-		w := handleWalk{sys: s, ctx: ctx, yield: yield}
+		w := handleWalk{sys: s, ctx: ctx, yield: yield, free: free}
 		w.entry, w.err = s.Type("_HANDLE_TABLE_ENTRY")
 		code, err := s.Struct("_HANDLE_TABLE", addr).Field("TableCode").Uint()
 		if err = errors.Join(w.err, err); err != nil {
@@ -62,6 +68,7 @@ type handleWalk struct {
 	entry *types.Type
 	err   error
 	limit uint64 // first handle value beyond the table
+	free  bool   // yield free entries too
 }
 
 // table walks the table at addr, whose first handle is first; it reports
@@ -100,10 +107,17 @@ func (w *handleWalk) entries(addr, first, perPage uint64) bool {
 		return w.yield(HandleEntry{}, fmt.Errorf("handles from %#x: %w", first, err))
 	}
 	// Entry 0 of each table is the kernel's own (audit information).
-	for i := uint64(1); i < perPage && first+i*handleStep < w.limit; i++ {
+	start := uint64(1)
+	if w.free {
+		start = 0
+	}
+	for i := start; i < perPage && first+i*handleStep < w.limit; i++ {
 		e := types.NewObject(w.sys.Kernel(), w.entry, addr+i*w.entry.Size)
 		object, err := entryObject(e)
-		if err != nil || object == 0 {
+		if i == 0 {
+			object = 0
+		}
+		if err != nil || object == 0 && !w.free {
 			continue
 		}
 		if !w.yield(HandleEntry{Handle: first + i*handleStep, Object: object, Entry: e}, nil) {
@@ -152,15 +166,7 @@ func (s *System) cidProcesses(ctx context.Context) iter.Seq2[Process, error] {
 
 func (s *System) cidEntries(ctx context.Context) iter.Seq2[HandleEntry, error] {
 	return func(yield func(HandleEntry, error) bool) {
-		ptr, err := s.Symbol("PspCidTable")
-		if err != nil && s.kdbg != nil && s.kdbg.PspCidTable != 0 {
-			ptr, err = s.kdbg.PspCidTable, nil
-		}
-		if err != nil {
-			yield(HandleEntry{}, err)
-			return
-		}
-		table, err := memory.ReadUint(s.Kernel(), ptr, 8)
+		table, err := s.cidTable()
 		if err != nil {
 			yield(HandleEntry{}, err)
 			return
@@ -171,6 +177,15 @@ func (s *System) cidEntries(ctx context.Context) iter.Seq2[HandleEntry, error] {
 			}
 		}
 	}
+}
+
+// cidTable returns the address of the table of process and thread ids.
+func (s *System) cidTable() (uint64, error) {
+	ptr, err := s.symbolOr("PspCidTable", func(k *KDBG) uint64 { return k.PspCidTable })
+	if err != nil {
+		return 0, err
+	}
+	return memory.ReadUint(s.Kernel(), ptr, 8)
 }
 
 // ProcessByPID looks the process id up in nt!PspCidTable and, when the table
