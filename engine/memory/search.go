@@ -32,7 +32,7 @@ func Search(ctx context.Context, s Space, q Query, hit func(va uint64) bool) err
 		return nil
 	}
 	q.Step = max(q.Step, 1)
-	err := inOrder(ctx, windows(q.First, q.Last), func(w window, out []uint64) []uint64 {
+	err := inOrder(ctx, windows(s, q.First, q.Last), func(w window, out []uint64) []uint64 {
 		return searchIn(ctx, s, q, w, out)
 	}, func(hits []uint64) error {
 		for _, va := range hits {
@@ -51,19 +51,31 @@ func Search(ctx context.Context, s Space, q Query, hit func(va uint64) bool) err
 // A window is a part of a range, both ends included.
 type window struct{ first, last uint64 }
 
-// windows cuts a range.
-func windows(first, last uint64) func() (window, bool) {
+// windows cuts a range; parts that begin in a hole as large as they are left out.
+func windows(s Space, first, last uint64) func() (window, bool) {
 	done := false
+	var probe [1]byte
 	return func() (window, bool) {
-		if done {
-			return window{}, false
+		for !done {
+			w := window{first, first | (searchWindow - 1)}
+			if w.last >= last {
+				w.last, done = last, true
+			}
+			if n, err := s.Read(first, probe[:]); n == 0 {
+				next, ok := Behind(s, first, err)
+				if !ok || next > last || next <= first {
+					done = true
+					return window{}, false
+				}
+				if next > w.last {
+					first = next
+					continue
+				}
+			}
+			first = w.last + 1
+			return w, true
 		}
-		w := window{first, first | (searchWindow - 1)}
-		if w.last >= last {
-			w.last, done = last, true
-		}
-		first = w.last + 1
-		return w, true
+		return window{}, false
 	}
 }
 
