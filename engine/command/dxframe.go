@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
 	"kdap/engine/model"
 	"kdap/engine/types"
@@ -54,7 +55,7 @@ func (h *modelHost) frames(get registersOf) *model.Object {
 // currentFrame is the chosen frame.
 func (h *modelHost) currentFrame(ctx context.Context) (model.Value, error) {
 	s := h.s
-	regs := amd64Part(s.scope.regs)
+	regs := s.scope.regs
 	if regs == nil {
 		return nil, model.SystemError(model.Fail)
 	}
@@ -94,7 +95,7 @@ func spacedOffset(name string, off uint64) string {
 	return fmt.Sprintf("%s + 0x%x", name, off)
 }
 
-func (h *modelHost) frame(row stackRow, number int, regs *amd64.Context) *model.Object {
+func (h *modelHost) frame(row stackRow, number int, regs arch.Registers) *model.Object {
 	return &model.Object{
 		Text: func(ctx context.Context) (string, error) { return h.frameText(ctx, row), nil },
 		Members: func(context.Context) []model.Member {
@@ -103,7 +104,7 @@ func (h *modelHost) frame(row stackRow, number int, regs *amd64.Context) *model.
 				model.Lazily("Parameters", func(ctx context.Context) (model.Value, error) { return h.frameVariables(ctx, row, regs, true), nil }),
 				model.Method("SwitchTo", "SwitchTo() - Switch to this frame as the default context", true,
 					func(context.Context, []model.Value) (model.Value, error) {
-						if amd64Part(h.s.scope.regs) != regs {
+						if h.s.scope.regs != regs {
 							h.s.setRegisters(regs)
 						}
 						h.s.scope.frame = frameScope{number: number, walked: &row.frame, inlined: row.inlined}
@@ -116,16 +117,19 @@ func (h *modelHost) frame(row stackRow, number int, regs *amd64.Context) *model.
 }
 
 // frameContext are the registers in a frame; those that a walk does not follow
-// are the context's.
-func frameContext(f *windows.Frame, o *amd64.Context) *amd64.Context {
-	regs := f.Context()
+// are the context's. Nil where they are none that variables are looked up with.
+func frameContext(f *windows.Frame, from arch.Registers) *amd64.Context {
+	regs, o := f.Context(), amd64Part(from)
+	if regs == nil || o == nil {
+		return nil
+	}
 	regs.EFlags, regs.CS, regs.SS = o.EFlags, o.CS, o.SS
 	regs.DS, regs.ES, regs.FS, regs.GS = o.DS, o.ES, o.FS, o.GS
 	return regs
 }
 
 // frameVariables are the variables of a frame or its parameters, by name.
-func (h *modelHost) frameVariables(ctx context.Context, row stackRow, o *amd64.Context, parameters bool) *model.Object {
+func (h *modelHost) frameVariables(ctx context.Context, row stackRow, o arch.Registers, parameters bool) *model.Object {
 	out := &model.Object{}
 	m := h.s.moduleSet(ctx).Find(row.frame.IP)
 	if m == nil {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"iter"
 
-	"kdap/engine/arch/amd64"
+	"kdap/engine/arch"
 	"kdap/engine/format"
 	"kdap/engine/memory"
 	"kdap/engine/model"
@@ -228,7 +228,9 @@ func (h *modelHost) currentThread(context.Context) (model.Value, error) {
 }
 
 // sessionRegisters are the session's register context.
-func (h *modelHost) sessionRegisters(context.Context) (*amd64.Context, error) { return h.s.registers() }
+func (h *modelHost) sessionRegisters(context.Context) (arch.Registers, error) {
+	return h.s.anyRegisters()
+}
 
 // threads is the container of a process's threads by their ids.
 func (h *modelHost) threads(p windows.Process) *model.Object {
@@ -248,7 +250,7 @@ func (h *modelHost) threads(p windows.Process) *model.Object {
 			if err != nil {
 				continue
 			}
-			if !yield(model.U64(id), h.thread(t, t.Registers)) {
+			if !yield(model.U64(id), h.thread(t, threadRegisters(t))) {
 				return nil
 			}
 		}
@@ -257,7 +259,18 @@ func (h *modelHost) threads(p windows.Process) *model.Object {
 }
 
 // registersOf computes the registers of a thread.
-type registersOf func(ctx context.Context) (*amd64.Context, error)
+type registersOf func(ctx context.Context) (arch.Registers, error)
+
+// threadRegisters computes the registers that a thread stopped with.
+func threadRegisters(t windows.Thread) registersOf {
+	return func(ctx context.Context) (arch.Registers, error) {
+		regs, err := t.Registers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return regs, nil
+	}
+}
 
 // ownerSpace is the memory of the process that owns a thread.
 func (h *modelHost) ownerSpace(t windows.Thread) memory.Space {
@@ -312,11 +325,11 @@ func (h *modelHost) thread(t windows.Thread, regs registersOf) *model.Object {
 // threadText names where a thread stands; the text ends with a blank.
 func (h *modelHost) threadText(ctx context.Context, get registersOf) string {
 	regs, err := get(ctx)
-	if err != nil || regs == nil || regs.RIP == 0 {
+	if err != nil || regs == nil || regs.ProgramCounter() == 0 {
 		return "<Unable to get stack trace>"
 	}
-	addr := format.Addr(regs.RIP)
-	name := h.s.symbolText(ctx, regs.RIP)
+	addr := format.Addr(regs.ProgramCounter())
+	name := h.s.symbolText(ctx, regs.ProgramCounter())
 	if name == "" {
 		return addr
 	}

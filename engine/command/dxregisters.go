@@ -25,8 +25,9 @@ var (
 func (h *modelHost) registers(get registersOf) *model.Object {
 	group := func(name string, make func(regs *amd64.Context) []model.Member) model.Member {
 		return model.Lazily(name, func(ctx context.Context) (model.Value, error) {
-			regs, err := get(ctx)
-			if err != nil {
+			any, err := get(ctx)
+			regs := amd64Part(any)
+			if err != nil || regs == nil {
 				return nil, model.SystemError(model.Fail)
 			}
 			return model.NewObject(make(regs)...), nil

@@ -3,7 +3,7 @@ package command
 import (
 	"context"
 
-	"kdap/engine/arch/amd64"
+	"kdap/engine/arch"
 	"kdap/engine/model"
 	"kdap/engine/types"
 	"kdap/engine/windows"
@@ -67,7 +67,7 @@ func (h *modelHost) userThreads(u *windows.UserProcess) *model.Object {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			get := func(context.Context) (*amd64.Context, error) { return h.s.sys.StopRegisters(n) }
+			get := func(context.Context) (arch.Registers, error) { return h.s.sys.StopRegisters(n) }
 			if !yield(model.U64(uint64(t.ID)), h.userThread(u, n, get)) {
 				return nil
 			}

@@ -210,6 +210,8 @@ var ErrUndefined = Errorf("Use of undefined variable")
 const (
 	maxDepth   = 200     // nesting of expressions and of calls
 	maxCollect = 1 << 20 // elements that a query keeps
+
+	maxExpression = 1 << 16 // characters
 )
 
 // U64 returns a property's number.
