@@ -3,6 +3,7 @@ package session
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type engineConn struct {
 	stderr *lastLines
 	gone   func(error)
 
+	pingEvery, patience time.Duration
+
 	mu      sync.Mutex
 	closing bool          // by us
 	reason  error         // why it ended, once ended is closed
@@ -40,7 +43,10 @@ const (
 )
 
 func connect(ctx context.Context, o Options) (*engineConn, error) {
-	e := &engineConn{gone: o.Gone, ended: make(chan struct{}), stderr: &lastLines{}}
+	e := &engineConn{
+		gone: o.Gone, ended: make(chan struct{}), stderr: &lastLines{},
+		pingEvery: cmp.Or(o.pingEvery, pingInterval), patience: cmp.Or(o.patience, pingPatience),
+	}
 	if o.Engine != "" {
 		d := rpc.Dial{Addr: o.Engine, CA: o.EngineCA}
 		d.Addr, d.TLS = strings.CutPrefix(d.Addr, "tls://")
@@ -143,14 +149,14 @@ func (e *engineConn) ping() {
 		select {
 		case <-e.client.Done():
 			return
-		case <-time.After(pingInterval):
+		case <-time.After(e.pingEvery):
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), pingPatience)
+		ctx, cancel := context.WithTimeout(context.Background(), e.patience)
 		err := e.client.Ping(ctx)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
 			e.mu.Lock()
-			e.reason = fmt.Errorf("the engine did not answer for %v and was ended", pingPatience)
+			e.reason = fmt.Errorf("the engine did not answer for %v and was ended", e.patience)
 			e.mu.Unlock()
 			e.kill()
 			return

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"kdap/engine/rpc"
 )
@@ -35,6 +36,10 @@ type Options struct {
 	Progress func(text string, done, total uint64)
 	// Gone is told once when the engine has ended by itself.
 	Gone func(err error)
+
+	// How often an engine is asked whether it lives, and how long it may take
+	// to say so; tests don't wait for the usual times.
+	pingEvery, patience time.Duration
 }
 
 // A Session is an open dump.

@@ -89,6 +89,23 @@ func TestSilentEngine(t *testing.T) {
 	}
 }
 
+// TestHungEngine: an engine that no longer answers at all is ended, and that is
+// the reason that is given.
+func TestHungEngine(t *testing.T) {
+	told := make(chan error, 1)
+	_, err := Open(t.Context(), Options{
+		DumpFile: "x", Program: program(t, "silent"), Gone: func(err error) { told <- err },
+		pingEvery: 20 * time.Millisecond, patience: 100 * time.Millisecond,
+	}, NewHandles())
+	var gone *EngineGoneError
+	if !errors.As(err, &gone) || !strings.Contains(err.Error(), "did not answer") {
+		t.Errorf("open: %v", err)
+	}
+	if err := <-told; !strings.Contains(err.Error(), "did not answer") {
+		t.Errorf("told: %v", err)
+	}
+}
+
 // TestJoinedEngine: sessions on one engine that listens share it, and leave it
 // running when they end.
 func TestJoinedEngine(t *testing.T) {

@@ -246,7 +246,11 @@ func (c *client) run(ctx context.Context, m method, r *jsonrpc2.Request, turn *t
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case c.running <- struct{}{}:
-		defer func() { <-c.running }()
+		// A request that was cancelled gives its place up at once: one that does
+		// not notice must not keep the others waiting.
+		free := sync.OnceFunc(func() { <-c.running })
+		defer free()
+		defer context.AfterFunc(ctx, free)()
 	}
 	defer func() {
 		if p := recover(); p != nil {
