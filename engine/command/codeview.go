@@ -133,8 +133,11 @@ func (s *Session) operandSymbol(ctx context.Context, va uint64) (string, bool) {
 	if va >= sharedDataStart && va < sharedDataEnd {
 		return plusOffset(sharedDataName, va-sharedDataStart), true
 	}
-	name := s.symbolText(ctx, va)
-	return name, name != ""
+	p, ok := s.place(ctx, va)
+	if !ok {
+		return "", false
+	}
+	return placeText(p, va), true
 }
 
 // pointerAt follows a pointer of the session's memory.

@@ -2,8 +2,8 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"strings"
 
 	"kdap/engine/arch/amd64/disasm"
 	"kdap/engine/arch/arm64"
@@ -63,7 +63,7 @@ type functionCode struct {
 
 type codeInstruction struct {
 	addr   uint64
-	text   string
+	op     string // mnemonic and operands, of calls
 	branch bool
 	call   bool
 	target uint64
@@ -106,7 +106,7 @@ func (s *Session) unassembleFunction(ctx context.Context, va uint64, fv function
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			text := in.text
+			text := v.at(in.addr).text
 			if fv.branches && in.branch {
 				text += "  Branch"
 			}
@@ -116,6 +116,10 @@ func (s *Session) unassembleFunction(ctx context.Context, va uint64, fv function
 	return nil
 }
 
+// maxFunction bounds how many instructions a function may have; the largest of
+// Windows have some ten thousand.
+const maxFunction = 1 << 16
+
 // function follows the code of the function at start. A function that is only
 // a jump through a pointer is followed to what the pointer leads to; in other
 // functions such a jump ends the analysis.
@@ -123,7 +127,7 @@ func (v *codeView) function(ctx context.Context, start uint64, fv functionView) 
 	if v.arm64 {
 		return v.functionARM64(ctx, start)
 	}
-	opt := disasm.FlowOptions{MergeBranches: fv.merge}
+	opt := disasm.FlowOptions{MergeBranches: fv.merge, MaxInstructions: maxFunction}
 	first := disasm.At(v.mode, v.fetch, start)
 	if slot, ok := first.Inst.Slot(start); ok && first.Inst.Flow == disasm.Jump {
 		opt.Follow = func(at uint64) (uint64, bool) {
@@ -141,9 +145,10 @@ func (v *codeView) function(ctx context.Context, start uint64, fv functionView) 
 	for _, b := range found.Blocks {
 		var block []codeInstruction
 		for _, it := range b.Items {
-			in := codeInstruction{addr: it.Addr, text: it.Line(v.options)}
+			in := codeInstruction{addr: it.Addr}
 			in.branch = it.Inst.Flow == disasm.Jump || it.Inst.Flow == disasm.Branch
 			if in.call = it.Inst.Flow == disasm.Call; in.call {
+				in.op = operation(it.Inst.Text(it.Addr, &v.options))
 				in.target, in.known = it.Inst.Target(it.Addr)
 				if slot, ok := it.Inst.Slot(it.Addr); ok && !in.known {
 					in.target, in.known = v.pointerAt(slot)
@@ -166,7 +171,10 @@ func (v *codeView) functionARM64(ctx context.Context, start uint64) (*functionCo
 		var block []codeInstruction
 		for _, va := range addrs {
 			inst, _ := arm64.At(arm64.Fetch(v.fetch), va) // the analysis has read it
-			in := codeInstruction{addr: va, text: v.at(va).text, call: inst.Flow == arm64.Call}
+			in := codeInstruction{addr: va, call: inst.Flow == arm64.Call}
+			if in.call {
+				in.op = operation(inst.Text(va, &arm64.Options{Symbol: v.options.Symbol}))
+			}
 			in.branch = inst.Flow == arm64.Jump || inst.Flow == arm64.Branch
 			in.target, in.known = inst.Target(va)
 			if inst.Flow == arm64.Jump && !in.known {
@@ -199,7 +207,7 @@ func (s *Session) printCalls(ctx context.Context, start uint64, fn *functionCode
 		if in.known {
 			s.printf("    call to %s\n", s.codeName(ctx, in.target))
 		} else {
-			s.printf("    unresolvable call: %s\n", callText(in.text))
+			s.printf("    unresolvable call: %s\n", in.op)
 		}
 	}
 	if none {
@@ -208,16 +216,8 @@ func (s *Session) printCalls(ctx context.Context, start uint64, fn *functionCode
 	return nil
 }
 
-// callText cuts address and code bytes off a line of code.
-func callText(line string) string {
-	if i := strings.Index(line, "call"); i >= 0 {
-		return line[i:]
-	}
-	if i := strings.Index(line, " bl"); i >= 0 {
-		return line[i+1:]
-	}
-	return line
-}
+// operation writes mnemonic and operands as a line of code has them.
+func operation(mnemonic, operands string) string { return fmt.Sprintf("%-7s %s", mnemonic, operands) }
 
 // codeName is how uf /c names a place: "nt!Name+0x10 (address) [file @ line]".
 func (s *Session) codeName(ctx context.Context, va uint64) string {

@@ -32,7 +32,7 @@ func (s *Session) frameLocals(ctx context.Context) ([]windows.Local, error) {
 	if m == nil {
 		return nil, windows.ErrNoModuleSymbols
 	}
-	return m.Locals(ctx, s.symbolsOf(ctx, m), ip, s.scope.frame.inlined, amd64Part(regs))
+	return m.Locals(ctx, s.symbolsOf(ctx, m), ip, s.scope.frame.inlined, regs)
 }
 
 // localsAt returns the variables of the function at an address, without places.
@@ -309,7 +309,7 @@ func (s *Session) frameParameters(ctx context.Context, f windows.Frame) (params 
 	if m == nil {
 		return nil, false
 	}
-	locals, err := m.Locals(ctx, s.symbolsOf(ctx, m), f.IP, 0, f.Context())
+	locals, err := m.Locals(ctx, s.symbolsOf(ctx, m), f.IP, 0, f.Registers())
 	if err != nil {
 		return nil, false
 	}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strings"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
 	"kdap/engine/pdb"
 	"kdap/engine/symbols"
@@ -47,20 +48,18 @@ var (
 	ErrNoPrivateSymbols = errors.New("no private symbols for this function")
 )
 
-// machineAMD64 is IMAGE_FILE_MACHINE_AMD64, which chooses register names.
-const machineAMD64 = 0x8664
-
 // Locals returns the variables of the function at an address of the module, by
 // the symbols of a table: parameters and variables of the function, then those
 // of the blocks around the address from the outer to the inner one. Functions
 // that were inlined at the address have their own: inlined counts them from the
 // outermost, 0 is the function itself. Without registers places are not looked up.
-func (m *Module) Locals(ctx context.Context, t *symbols.Table, ip uint64, inlined int, regs *amd64.Context) ([]Local, error) {
+func (m *Module) Locals(ctx context.Context, t *symbols.Table, ip uint64, inlined int, regs arch.Registers) ([]Local, error) {
 	scopes, err := m.scopes(t, ip, inlined)
 	if err != nil {
 		return nil, err
 	}
 	rva := uint32(ip - m.Base)
+	machine := t.PDB().Machine() // scopes come from a PDB only
 	var out []Local
 	for _, scope := range scopes {
 		for i := range scope.Locals {
@@ -71,7 +70,7 @@ func (m *Module) Locals(ctx context.Context, t *symbols.Table, ip uint64, inline
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			out = append(out, m.local(l, rva, regs))
+			out = append(out, m.local(l, machine, rva, regs))
 		}
 	}
 	return out, nil
@@ -105,7 +104,7 @@ func (m *Module) scopes(t *symbols.Table, ip uint64, inlined int) ([]*pdb.Scope,
 	return out, nil
 }
 
-func (m *Module) local(l *pdb.Local, rva uint32, regs *amd64.Context) Local {
+func (m *Module) local(l *pdb.Local, machine uint16, rva uint32, regs arch.Registers) Local {
 	out := Local{Name: l.Name, Type: l.Type(), Param: l.IsParam()}
 	if l.Kind == pdb.SConstant {
 		out.Place, out.Bits = AsConstant, cutTo(l.Value, out.Type)
@@ -121,12 +120,12 @@ func (m *Module) local(l *pdb.Local, rva uint32, regs *amd64.Context) Local {
 	case pdb.LocStatic:
 		out.Place, out.Addr = InStaticData, m.Base+uint64(p.RVA)
 	case pdb.LocRegRel:
-		out.Register, out.Offset = pdb.RegName(machineAMD64, p.Reg), p.Offset
+		out.Register, out.Offset = pdb.RegName(machine, p.Reg), p.Offset
 		if base, ok := RegisterBits(regs, out.Register); ok {
 			out.Place, out.Addr = InMemory, base+uint64(int64(p.Offset))
 		}
 	case pdb.LocRegister:
-		out.Register = pdb.RegName(machineAMD64, p.Reg)
+		out.Register = pdb.RegName(machine, p.Reg)
 		if bits, ok := RegisterBits(regs, out.Register); ok {
 			out.Place, out.Bits = InRegister, cutTo(bits, out.Type)
 		}
@@ -145,12 +144,17 @@ func cutTo(bits uint64, t *types.Type) uint64 {
 // RegisterBits returns a register's value by its name, of vectors the low 64
 // bits. Registers that a walk could not restore keep the value that an inner
 // frame has, as debuggers show it.
-func RegisterBits(regs *amd64.Context, name string) (uint64, bool) {
+func RegisterBits(regs arch.Registers, name string) (uint64, bool) {
 	if regs == nil || name == "" {
 		return 0, false
 	}
-	if v, ok := regs.Vector(strings.Replace(name, "ymm", "xmm", 1)); ok && len(v) >= 8 {
-		return binary.LittleEndian.Uint64(v), true
+	if c, ok := regs.(*amd64.Context); ok {
+		if c == nil {
+			return 0, false
+		}
+		if v, ok := c.Vector(strings.Replace(name, "ymm", "xmm", 1)); ok && len(v) >= 8 {
+			return binary.LittleEndian.Uint64(v), true
+		}
 	}
 	v, _, ok := regs.Get(name)
 	return v, ok
