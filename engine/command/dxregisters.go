@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
 	"kdap/engine/model"
 )
@@ -25,16 +26,28 @@ var (
 func (h *modelHost) registers(get registersOf) *model.Object {
 	group := func(name string, make func(regs *amd64.Context) []model.Member) model.Member {
 		return model.Lazily(name, func(ctx context.Context) (model.Value, error) {
-			any, err := get(ctx)
-			regs := amd64Part(any)
-			if err != nil || regs == nil {
+			all, err := get(ctx)
+			if err != nil {
 				return nil, model.SystemError(model.Fail)
+			}
+			regs := amd64Part(all)
+			if regs == nil {
+				return model.NewObject(), nil
 			}
 			return model.NewObject(make(regs)...), nil
 		})
 	}
 	return model.NewObject(
-		group("User", func(regs *amd64.Context) []model.Member { return h.numbered(userRegisters, regs) }),
+		model.Lazily("User", func(ctx context.Context) (model.Value, error) {
+			regs, err := get(ctx)
+			if err != nil || regs == nil {
+				return nil, model.SystemError(model.Fail)
+			}
+			if c := amd64Part(regs); c != nil && !x86Code(regs) {
+				return model.NewObject(h.numbered(userRegisters, c)...), nil
+			}
+			return model.NewObject(otherRegisters(regs)...), nil
+		}),
 		group("Kernel", func(regs *amd64.Context) []model.Member { return h.numbered(kernelRegisters, regs) }),
 		group("SIMD", simdRegisters),
 		group("FloatingPoint", floatRegisters),
@@ -42,6 +55,21 @@ func (h *modelHost) registers(get registersOf) *model.Object {
 			return []model.Member{model.Property("ssp", model.U64(0)), model.Property("cetumsr", model.U64(0))}
 		}),
 	)
+}
+
+// otherNames are the registers of the other machines, in their order.
+var otherNames = strings.Fields("x0 x1 x2 x3 x4 x5 x6 x7 x8 x9 x10 x11 x12 x13 x14 x15 x16 x17 x18 x19 x20 x21 x22 x23 x24 x25 x26 x27 x28 " +
+	"fp lr sp pc cpsr gs fs es ds edi esi ebx edx ecx eax ebp eip cs efl esp ss dr0 dr1 dr2 dr3 dr6 dr7")
+
+// otherRegisters makes properties of those that the machine has.
+func otherRegisters(regs arch.Registers) []model.Member {
+	var out []model.Member
+	for _, name := range otherNames {
+		if v, _, ok := regs.Get(name); ok {
+			out = append(out, model.Property(name, model.U64(v)))
+		}
+	}
+	return out
 }
 
 // numbered makes properties of registers by their names; what a dump does not
