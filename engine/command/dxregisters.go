@@ -24,7 +24,7 @@ var (
 
 // registers is the object of a thread's registers.
 func (h *modelHost) registers(get registersOf) *model.Object {
-	group := func(name string, make func(regs *amd64.Context) []model.Member) model.Member {
+	group := func(name string, members func(regs *amd64.Context) []model.Member) model.Member {
 		return model.Lazily(name, func(ctx context.Context) (model.Value, error) {
 			all, err := get(ctx)
 			if err != nil {
@@ -34,7 +34,7 @@ func (h *modelHost) registers(get registersOf) *model.Object {
 			if regs == nil {
 				return model.NewObject(), nil
 			}
-			return model.NewObject(make(regs)...), nil
+			return model.NewObject(members(regs)...), nil
 		})
 	}
 	return model.NewObject(
