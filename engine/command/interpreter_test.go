@@ -390,3 +390,29 @@ func TestNamesAreUnique(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordedDumpDebug compares .dumpdebug and the session's words for every
+// type of dump. In the record of a triage dump the last lines are what
+// WinDbg's memory happened to hold.
+func TestRecordedDumpDebug(t *testing.T) {
+	words := regexp.MustCompile(`^(\|\||\||vertarget|\.dumpdebug|\.time|\.ttime)$`)
+	for _, c := range []struct{ dump, record string }{
+		{"lab19041_t5", "lab/open-t5.txt"},
+		{"lab19041_t6", "lab/open-t6.txt"},
+		{"lab_f", "written/open-f.txt"},
+		{"lab_k", "written/open-k.txt"},
+		{"lab_ka", "written/open-ka.txt"},
+		{"minidump_calc", "minidump_calc/open-header.txt"},
+	} {
+		t.Run(c.dump, func(t *testing.T) {
+			replay(t, dumpSession(t, c.dump, c.dump != "minidump_calc"), c.record, words.MatchString)
+		})
+	}
+	s := dumpSession(t, "lab_m", true)
+	for _, b := range recordBlocks(t, "written/open-m.txt") {
+		want, _, _ := strings.Cut(b.output, "\nDUMP EXTENSION")
+		if got := answer(s, b.command); b.command == ".dumpdebug" && !strings.HasPrefix(got, want) {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}

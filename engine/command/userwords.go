@@ -28,8 +28,3 @@ func runUserProcess(ctx context.Context, s *Session, c *Call) error {
 	s.printf(".  0\tid: %x\texamine\tname: %s\n", pid, visible(s.sys.User().Path()))
 	return nil
 }
-
-func runUserDumpDebug(_ context.Context, s *Session, _ *Call) error {
-	s.printf("----- %s\n", "User Mini Dump Analysis")
-	return nil
-}
