@@ -34,6 +34,9 @@ func onExceptionInfo(a *Adapter, c *call, args dap.ExceptionInfoArguments) (any,
 }
 
 func explain(b rpc.BugCheck) string {
+	if b.User {
+		return fmt.Sprintf("%s (code %08x)", b.Name, uint64(b.Code))
+	}
 	var t strings.Builder
 	fmt.Fprintf(&t, "Bug check 0x%X: %s", uint64(b.Code), b.Name)
 	if b.Manual {

@@ -189,7 +189,7 @@ func (a *Adapter) stop(s *session.Session) {
 	}
 	b := s.Dump().BugCheck
 	name := b.Name
-	if b.Manual {
+	if b.Manual && !b.User {
 		name += " (manual)"
 	}
 	a.event("stopped", stoppedBody{

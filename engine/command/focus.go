@@ -47,9 +47,14 @@ func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thr
 	}
 }
 
-// ResetFocus goes back to where the session began: the crashing processor, its
-// thread and process.
-func (s *Session) ResetFocus() { s.resetScope() }
+// SetStop makes a stop current, as ~Ns does: a processor, or a thread of a user
+// minidump; and chooses frame n of its walked stack.
+func (s *Session) SetStop(stop int, frames []windows.Frame, n int) {
+	s.switchProcessor(stop)
+	if n > 0 && n < len(frames) {
+		s.scope.frame = frameScope{number: n, walked: &frames[n]}
+	}
+}
 
 // Env shows the session to the evaluators, until the next command line runs.
 func (s *Session) Env(ctx context.Context) expr.Env { return env{s, ctx} }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
+	"kdap/engine/arch/x86"
 )
 
 var generalRegisters = []string{
@@ -27,9 +29,40 @@ const lowest = 0x10000
 // notSaved is shown for registers that a caller's frame does not have.
 const notSaved = "<not saved: its value in this frame is not known>"
 
-// Registers returns the registers of a frame: the general ones, flags, and the
-// rest in groups.
-func Registers(regs *amd64.Context) []Node {
+// Registers returns the registers of a frame: the general ones, flags, and, of
+// x64, the rest in groups.
+func Registers(regs arch.Registers) []Node {
+	switch r := regs.(type) {
+	case *amd64.Context:
+		return amd64Registers(r)
+	case *x86.Context:
+		return listed(r, 8, "eax", "ebx", "ecx", "edx", "esi", "edi", "eip", "esp", "ebp", "efl", "cs", "ss", "ds", "es", "fs", "gs")
+	}
+	names := make([]string, 0, 34)
+	for i := range 29 {
+		names = append(names, fmt.Sprintf("x%d", i))
+	}
+	return listed(regs, 16, append(names, "fp", "lr", "sp", "pc", "cpsr")...)
+}
+
+func listed(regs arch.Registers, digits int, names ...string) []Node {
+	var out []Node
+	for _, name := range names {
+		n := Node{Name: name, Kind: Data, Expr: "@" + name}
+		v, _, ok := regs.Get(name)
+		if !ok {
+			continue
+		}
+		n.Text = fmt.Sprintf("0x%0*x", digits, v)
+		if v >= lowest {
+			n.Target = v
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+func amd64Registers(regs *amd64.Context) []Node {
 	var out []Node
 	for _, name := range generalRegisters {
 		out = append(out, register(regs, name, 16))

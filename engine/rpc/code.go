@@ -2,11 +2,13 @@ package rpc
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
 
 	"kdap/engine/arch/amd64/disasm"
+	"kdap/engine/arch/arm64"
 	"kdap/engine/memory"
 	"kdap/engine/windows"
 )
@@ -14,8 +16,79 @@ import (
 // code is where instructions are read: an address space and, for pages that
 // are not in the dump, the image file of the module they belong to.
 type code struct {
-	module *windows.Module // nil outside of all modules
-	space  memory.Space
+	module  *windows.Module // nil outside of all modules
+	space   memory.Space
+	machine uint32 // IMAGE_FILE_MACHINE
+}
+
+// Machines whose code differs from x64's.
+const (
+	machineX86   = 0x14c
+	machineARM64 = 0xaa64
+)
+
+// machine returns the machine of the dump.
+func (t *target) machine() uint32 {
+	if u := t.System.User(); u != nil {
+		return u.Machine()
+	}
+	return t.Dump.Header.MachineImageType
+}
+
+func (t *target) code(sp space, va uint64) code {
+	return code{sp.modules.Find(va), sp.space, t.machine()}
+}
+
+// An item is an instruction, or what stands in place of one.
+type item struct {
+	Addr  uint64
+	Code  []byte
+	State disasm.State
+	next  uint64
+	line  func(disasm.Symbolizer) string // with address and bytes
+	text  func(disasm.Symbolizer) string // the instruction alone
+}
+
+// at decodes what is at an address.
+func (c code) at(ctx context.Context, va uint64) item {
+	if c.machine == machineARM64 {
+		return c.armAt(ctx, va)
+	}
+	it := disasm.At(c.mode(), c.fetch(ctx), va)
+	return item{
+		Addr: it.Addr, Code: it.Code, State: it.State, next: it.Next(),
+		line: func(sym disasm.Symbolizer) string {
+			return it.Line(disasm.Options{IgnoreOutputWidth: true, Symbol: sym})
+		},
+		text: func(sym disasm.Symbolizer) string {
+			mnemonic, operands := it.Inst.Text(it.Addr, &disasm.Options{Symbol: sym})
+			return strings.TrimSpace(mnemonic + " " + operands)
+		},
+	}
+}
+
+// armWidth is the length of every ARM64 instruction.
+const armWidth = 4
+
+func (c code) armAt(ctx context.Context, va uint64) item {
+	inst, ok := arm64.At(arm64.Fetch(c.fetch(ctx)), va)
+	it := item{Addr: va, next: va&^(armWidth-1) + armWidth}
+	switch {
+	case !ok:
+		it.State = disasm.Unreadable
+		it.line = func(sym disasm.Symbolizer) string { return arm64.UnreadableLine(va, arm64.Options{Symbol: sym}) }
+	default:
+		it.Code = binary.LittleEndian.AppendUint32(nil, inst.Word)
+		if inst.Mnemonic == "" {
+			it.State = disasm.Undefined
+		}
+		it.line = func(sym disasm.Symbolizer) string { return inst.Line(va, arm64.Options{Symbol: sym}) }
+		it.text = func(sym disasm.Symbolizer) string {
+			mnemonic, operands := inst.Text(va, &arm64.Options{Symbol: sym})
+			return strings.TrimSpace(mnemonic + " " + operands)
+		}
+	}
+	return it
 }
 
 func (c code) fetch(ctx context.Context) disasm.Fetch {
@@ -30,7 +103,7 @@ func (c code) fetch(ctx context.Context) disasm.Fetch {
 }
 
 func (c code) mode() disasm.Mode {
-	if c.module != nil && c.module.WOW64 {
+	if c.machine == machineX86 || c.module != nil && c.module.WOW64 {
 		return disasm.Mode32
 	}
 	return disasm.Mode64
@@ -51,10 +124,13 @@ func (c code) bounds(ctx context.Context, va uint64) (start, end uint64) {
 	if c.module == nil {
 		return start, end
 	}
+	if c.module.WOW64 || c.machine == machineX86 || c.machine == machineARM64 {
+		return c.symbolBounds(ctx, va)
+	}
 	base, rva := c.module.Base, uint32(va-c.module.Base)
 	table := c.module.FunctionTable(ctx)
 	f, found, err := table.Lookup(rva)
-	if err != nil || !found || c.module.WOW64 {
+	if err != nil || !found {
 		return c.symbolBounds(ctx, va)
 	}
 	first := f
@@ -97,11 +173,10 @@ func (c code) symbolBounds(ctx context.Context, va uint64) (start, end uint64) {
 
 // walk yields the instructions from start on until end; va, when it lies
 // between, always begins one.
-func (c code) walk(ctx context.Context, start, end, va uint64, yield func(disasm.Item) bool) {
-	fetch := c.fetch(ctx)
+func (c code) walk(ctx context.Context, start, end, va uint64, yield func(item) bool) {
 	for at := start; at < end && ctx.Err() == nil; {
-		it := disasm.At(c.mode(), fetch, at)
-		next := it.Next()
+		it := c.at(ctx, at)
+		next := it.next
 		if next <= at || !yield(it) {
 			return
 		}
@@ -130,7 +205,7 @@ func (t *target) textLine(ctx context.Context, c code, va uint64) int {
 	}
 	start, end := c.bounds(ctx, va)
 	line := firstLine
-	c.walk(ctx, start, end, va, func(it disasm.Item) bool {
+	c.walk(ctx, start, end, va, func(it item) bool {
 		if it.Addr >= va {
 			return false
 		}
@@ -149,19 +224,19 @@ func onSourceFunction(_ *client, ctx context.Context, t *target, p PlaceParams) 
 		return nil, err
 	}
 	va := uint64(p.Address)
-	c := code{sp.modules.Find(va), sp.space}
+	c := t.code(sp, va)
 	start, end := c.bounds(ctx, va)
 	r := SourceResult{Name: functionName(ctx, c, start)}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:\n", r.Name)
-	o := disasm.Options{IgnoreOutputWidth: true, Symbol: sp.symbolizer(ctx)}
+	names := sp.symbolizer(ctx)
 	line := firstLine
-	c.walk(ctx, start, end, va, func(it disasm.Item) bool {
+	c.walk(ctx, start, end, va, func(it item) bool {
 		mark := "   "
 		if it.Addr == va {
 			mark, r.Line = "=> ", line
 		}
-		fmt.Fprintf(&b, "%s%s\n", mark, it.Line(o))
+		fmt.Fprintf(&b, "%s%s\n", mark, it.line(names))
 		line++
 		return true
 	})
@@ -192,7 +267,10 @@ func onDisassemble(_ *client, ctx context.Context, t *target, p DisassembleParam
 	if err != nil {
 		return nil, err
 	}
-	l := disassembly{ctx: ctx, sp: sp, names: p.Symbols}
+	l := disassembly{ctx: ctx, t: t, sp: sp}
+	if p.Symbols {
+		l.names = sp.symbolizer(ctx)
+	}
 	r := DisassembleResult{Instructions: []Instruction{}}
 	at := uint64(p.Address)
 	if p.Offset < 0 {
@@ -201,8 +279,7 @@ func onDisassemble(_ *client, ctx context.Context, t *target, p DisassembleParam
 		r.Instructions = append(r.Instructions, before[:min(len(before), p.Count)]...)
 	} else {
 		for range p.Offset {
-			it := l.at(at)
-			at = it.Next()
+			at = l.at(at).next
 		}
 	}
 	for len(r.Instructions) < p.Count {
@@ -211,7 +288,7 @@ func onDisassemble(_ *client, ctx context.Context, t *target, p DisassembleParam
 		}
 		it := l.at(at)
 		r.Instructions = append(r.Instructions, l.instruction(it))
-		at = it.Next()
+		at = it.next
 	}
 	return r, nil
 }
@@ -219,16 +296,12 @@ func onDisassemble(_ *client, ctx context.Context, t *target, p DisassembleParam
 // A disassembly makes the instructions of one answer.
 type disassembly struct {
 	ctx   context.Context
+	t     *target
 	sp    space
-	names bool
+	names disasm.Symbolizer // nil for none
 }
 
-func (l *disassembly) code(va uint64) code { return code{l.sp.modules.Find(va), l.sp.space} }
-
-func (l *disassembly) at(va uint64) disasm.Item {
-	c := l.code(va)
-	return disasm.At(c.mode(), c.fetch(l.ctx), va)
-}
+func (l *disassembly) at(va uint64) item { return l.t.code(l.sp, va).at(l.ctx, va) }
 
 // before returns n instructions that end at va, the nearest last. Code is
 // followed from the function's start where va lies in one, for instructions
@@ -236,17 +309,17 @@ func (l *disassembly) at(va uint64) disasm.Item {
 func (l *disassembly) before(va uint64, n int) []Instruction {
 	var out []Instruction // from va backward
 	for at := va; len(out) < n && l.ctx.Err() == nil; {
-		c := l.code(at - 1)
+		c := l.t.code(l.sp, at-1)
 		start, _ := c.bounds(l.ctx, at-1)
-		var run []disasm.Item
-		c.walk(l.ctx, start, at, at, func(it disasm.Item) bool {
+		var run []item
+		c.walk(l.ctx, start, at, at, func(it item) bool {
 			run = append(run, it)
 			return true
 		})
 		if len(run) == 0 {
 			break
 		}
-		if run[len(run)-1].Next() > at || start == at-1 {
+		if run[len(run)-1].next > at || start == at-1 {
 			// Not a function's code: search for a start that leads to here.
 			run = l.search(c, at, n-len(out))
 		}
@@ -264,28 +337,26 @@ func (l *disassembly) before(va uint64, n int) []Instruction {
 	return out
 }
 
-func (l *disassembly) search(c code, at uint64, n int) []disasm.Item {
+func (l *disassembly) search(c code, at uint64, n int) []item {
+	if c.machine == machineARM64 {
+		return []item{l.at(at - armWidth)}
+	}
 	addrs, ok := disasm.Before(c.mode(), c.fetch(l.ctx), at, min(n, 16))
 	if !ok {
-		return []disasm.Item{{Addr: at - 1, State: disasm.Undefined, Step: 1}}
+		return []item{{Addr: at - 1, State: disasm.Undefined}}
 	}
-	var out []disasm.Item
+	var out []item
 	for _, a := range addrs {
 		out = append(out, l.at(a))
 	}
 	return out
 }
 
-func (l *disassembly) instruction(it disasm.Item) Instruction {
-	o := disasm.Options{}
-	if l.names {
-		o.Symbol = l.sp.symbolizer(l.ctx)
-	}
+func (l *disassembly) instruction(it item) Instruction {
 	in := Instruction{Address: Hex(it.Addr), Bytes: hex.EncodeToString(it.Code)}
 	switch it.State {
 	case disasm.Decoded:
-		mnemonic, operands := it.Inst.Text(it.Addr, &o)
-		in.Text = strings.TrimSpace(mnemonic + " " + operands)
+		in.Text = it.text(l.names)
 	case disasm.Unreadable:
 		in.Text, in.Invalid = "??", true
 		if _, err := l.sp.space.Read(it.Addr, make([]byte, 1)); err != nil {
@@ -298,7 +369,7 @@ func (l *disassembly) instruction(it disasm.Item) Instruction {
 	if m == nil {
 		return in
 	}
-	if l.names {
+	if l.names != nil {
 		if p := m.SymbolAt(l.ctx, it.Addr); !p.Outside {
 			in.Symbol = p.String()
 			in.File, in.Line = p.File, p.Line

@@ -60,8 +60,8 @@ func onSessionClose(c *client, _ context.Context, _ *target, p SessionParams) (a
 func (s *session) context(t *target) Context {
 	f := s.console.Focus()
 	c := Context{Session: s.id, Prompt: s.console.Prompt(), Process: Hex(f.Process.Addr()), Frame: f.Frame}
-	c.Thread = Thread(fmt.Sprintf("%s%d", cpuPrefix, f.CPU))
-	if f.Thread.Addr() != 0 {
+	c.Thread = stopName(f.CPU)
+	if f.Thread.Addr() != 0 && t.System.User() == nil {
 		c.Thread = threadName(f.Thread)
 	}
 	return c
@@ -93,7 +93,7 @@ func (t *target) focus(ctx context.Context, s *command.Session, name Thread, n i
 		return err
 	}
 	if f.cpu >= 0 {
-		s.ResetFocus()
+		s.SetStop(f.cpu, f.walked.stack.Frames, n)
 		return nil
 	}
 	s.SetFocus(ctx, f.process, f.thread, f.walked.stack.Frames, n, f.walked.ended)

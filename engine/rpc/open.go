@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
@@ -59,9 +60,29 @@ func openError(err error) error {
 }
 
 func (c *client) describe(ctx context.Context, t *target) OpenResult {
-	r := OpenResult{Path: t.key.path, System: list.NewSystem(ctx, t.System), BugCheck: describeBugCheck(t.System.BugCheck())}
+	r := OpenResult{Path: t.key.path, System: list.NewSystem(ctx, t.System), BugCheck: t.bugCheck()}
 	for _, p := range t.Problems() {
 		r.Problems = append(r.Problems, p.Error())
+	}
+	return r
+}
+
+// bugCheck tells why the code stopped. Of a user minidump that is its exception.
+func (t *target) bugCheck() BugCheck {
+	u := t.System.User()
+	if u == nil {
+		return describeBugCheck(t.System.BugCheck())
+	}
+	e := u.File().Exception
+	if e == nil {
+		return BugCheck{BugCheck: list.BugCheck{Name: "no exception"}, User: true, Manual: true}
+	}
+	r := BugCheck{User: true}
+	r.Code = Hex(e.Code)
+	if name, ok := windows.ExceptionName(e.Code); ok {
+		r.Name = name
+	} else {
+		r.Name = fmt.Sprintf("exception %08x", e.Code)
 	}
 	return r
 }
@@ -80,5 +101,5 @@ func onSystem(_ *client, ctx context.Context, t *target, _ struct{}) (any, error
 }
 
 func onBugCheck(_ *client, _ context.Context, t *target, _ struct{}) (any, error) {
-	return describeBugCheck(t.System.BugCheck()), nil
+	return t.bugCheck(), nil
 }

@@ -22,8 +22,8 @@ const (
 // Hex is an address: "0x" and hexadecimal digits, for JSON numbers lose bits above 2^53.
 type Hex = list.Hex
 
-// A Thread names a thread: the address of its _ETHREAD, or "cpu:N" for what
-// runs on a processor whose thread is not known.
+// A Thread names a thread: the address of its _ETHREAD, or "stop:N" for what ran
+// on a processor whose thread is not known, and for threads of a user minidump.
 type Thread string
 
 // InitializeParams are those of "initialize".
@@ -61,6 +61,7 @@ type BugCheck struct {
 	list.BugCheck
 	Manual  bool     `json:"manual,omitempty"` // made by hand, by a tool, or live
 	Meaning []string `json:"meaning,omitempty"`
+	User    bool     `json:"user,omitempty"` // the exception of a user minidump
 }
 
 // Progress is the notification "$/progress".

@@ -187,12 +187,12 @@ func TestStacks(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []Thread{"", "x", "0x1", "cpu:-1", "cpu:99", "0xfffff80000000000"} {
+	for _, bad := range []Thread{"", "x", "0x1", "stop:-1", "stop:99", "0xfffff80000000000"} {
 		if _, err := c.Stack(t.Context(), StackParams{Thread: bad}); err == nil {
 			t.Errorf("thread %q has a stack", bad)
 		}
 	}
-	if r, err := c.Stack(t.Context(), StackParams{Thread: "cpu:0"}); err != nil || r.Total == 0 {
+	if r, err := c.Stack(t.Context(), StackParams{Thread: "stop:0"}); err != nil || r.Total == 0 {
 		t.Errorf("processor 0: %+v, %v", r, err)
 	}
 }

@@ -36,7 +36,7 @@ func (w *walked) frames(ctx context.Context, t *target) ([]Frame, error) {
 		if f.Module != nil {
 			v.ModuleBase = Hex(f.Module.Base)
 		}
-		v.TextLine = t.textLine(ctx, code{f.Module, w.space}, f.IP)
+		v.TextLine = t.textLine(ctx, code{f.Module, w.space, t.machine()}, f.IP)
 		if err := ctx.Err(); err != nil {
 			return nil, err // symbols that were not waited for leave other names
 		}

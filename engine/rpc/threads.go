@@ -14,21 +14,23 @@ import (
 // threadName makes the protocol's name of a thread.
 func threadName(t windows.Thread) Thread { return Thread(Hex(t.Addr()).String()) }
 
-const cpuPrefix = "cpu:"
+// stopPrefix names a place where code stopped: what a processor ran, or a thread
+// of a user minidump.
+const stopPrefix = "stop:"
 
-// A place is a thread that was looked up. One that only a processor names has
-// no Thread, and perhaps no Process.
+// A place is a thread that was looked up. One that is known only as a stop has
+// no Thread and no Process.
 type place struct {
 	name    Thread
 	thread  windows.Thread
 	process windows.Process
-	cpu     int // -1 unless the name is a processor's
+	cpu     int // number of the stop, -1 for a thread
 }
 
 func (t *target) place(name Thread) (place, error) {
-	if n, ok := strings.CutPrefix(string(name), cpuPrefix); ok {
+	if n, ok := strings.CutPrefix(string(name), stopPrefix); ok {
 		cpu, err := strconv.Atoi(n)
-		if err != nil || cpu < 0 || cpu >= max(1, t.System.ProcessorCount()) {
+		if err != nil || cpu < 0 || cpu >= max(1, t.System.StopCount()) {
 			return place{}, fmt.Errorf("%w: %s", errNoThread, name)
 		}
 		return place{name: name, cpu: cpu}, nil
@@ -51,6 +53,10 @@ func (t *target) place(name Thread) (place, error) {
 
 // crashPlace returns the thread that an editor shows first.
 func (t *target) crashPlace() place {
+	if t.System.User() != nil {
+		n := t.System.CrashStop()
+		return place{name: stopName(n), cpu: n}
+	}
 	cpu := t.System.CrashProcessor()
 	if addr, err := t.System.CurrentThread(cpu); err == nil {
 		t.listed.Store(addr, true)
@@ -58,12 +64,36 @@ func (t *target) crashPlace() place {
 			return p
 		}
 	}
-	return place{name: Thread(fmt.Sprintf("%s%d", cpuPrefix, cpu)), cpu: cpu}
+	return place{name: stopName(cpu), cpu: cpu}
+}
+
+func stopName(n int) Thread { return Thread(fmt.Sprintf("%s%d", stopPrefix, n)) }
+
+// userGroup lists the threads of a user minidump.
+func userGroup(u *windows.UserProcess) Group {
+	g := Group{Name: u.Name(), Threads: []GroupThread{}}
+	if pid, ok := u.PID(); ok {
+		id := uint64(pid)
+		g.PID = &id
+	}
+	for i, th := range u.File().Threads {
+		tid := uint64(th.ID)
+		gt := GroupThread{Thread: stopName(i), TID: &tid, Name: th.Name}
+		if th.SuspendCount > 0 {
+			gt.State = "Suspended"
+		}
+		g.Threads = append(g.Threads, gt)
+	}
+	return g
 }
 
 func onGroups(_ *client, ctx context.Context, t *target, _ struct{}) (any, error) {
 	crash := t.crashPlace()
 	r := GroupsResult{Groups: []Group{}, Crash: crash.name}
+	if u := t.System.User(); u != nil {
+		r.Groups = append(r.Groups, userGroup(u))
+		return r, nil
+	}
 	running := t.running(ctx)
 	names := stateNames{sys: t.System, states: map[uint64]string{}, reasons: map[uint64]string{}}
 	listed := false
@@ -192,11 +222,11 @@ func (t *target) walk(ctx context.Context, p place) (*walked, error) {
 
 func (t *target) walkNow(ctx context.Context, p place) (*walked, error) {
 	if p.cpu >= 0 {
-		return t.walkProcessor(ctx, p.cpu)
+		return t.walkStop(ctx, p.cpu)
 	}
 	st, err := p.thread.Stack(ctx, 0)
 	if err != nil && p.name == t.crashPlace().name {
-		if w, cerr := t.walkProcessor(ctx, t.System.CrashProcessor()); cerr == nil {
+		if w, cerr := t.walkStop(ctx, t.System.CrashStop()); cerr == nil {
 			return w, nil
 		}
 	}
@@ -214,10 +244,10 @@ func (t *target) walkNow(ctx context.Context, p place) (*walked, error) {
 	return w, nil
 }
 
-// walkProcessor walks from the registers of a processor at the crash.
-func (t *target) walkProcessor(ctx context.Context, cpu int) (*walked, error) {
+// walkStop walks from the registers at a stop.
+func (t *target) walkStop(ctx context.Context, cpu int) (*walked, error) {
 	w := &walked{modules: t.System.KernelModules(ctx), space: t.System.Kernel()}
-	regs, err := t.System.CrashRegisters(cpu)
+	regs, err := t.System.StopRegisters(cpu)
 	if err != nil {
 		w.ended = err
 		return w, nil

@@ -147,7 +147,7 @@ func (f frame) registers() ([]inspect.Node, error) {
 		}
 		return nil, errors.New("the thread has no frames")
 	}
-	return inspect.Registers(f.walked.stack.Frames[f.number].Context()), nil
+	return inspect.Registers(f.walked.stack.Frames[f.number].Registers()), nil
 }
 
 func onScopes(c *client, ctx context.Context, t *target, p FrameParams) (any, error) {
