@@ -36,6 +36,7 @@ func families() [][]*Command {
 		typeCommands(),
 		searchCommands(),
 		physicalCommands(),
+		memoryUseCommands(),
 		codeCommands(),
 		sourceCommands(),
 		localCommands(),

@@ -30,12 +30,21 @@ func (s *System) PagePlace(pfn uint64) (va, pte uint64, err error) {
 	if err != nil {
 		return 0, pte, nil
 	}
-	const tables = 1 << 39 // bytes of page tables for 48 bits of address
-	if pte-pteBase >= tables {
-		return 0, pte, nil
+	va, _ = tableAddress(pteBase, pte)
+	return va, pte, nil
+}
+
+// pteSpan is the size of the page tables for 48 bits of address.
+const pteSpan = 1 << 39
+
+// tableAddress returns the address that the PTE at an address maps, false for
+// addresses that are not of the page tables.
+func tableAddress(pteBase, pte uint64) (va uint64, ok bool) {
+	if pteBase == 0 || pte-pteBase >= pteSpan {
+		return 0, false
 	}
 	va = (pte - pteBase) / 8 << memory.PageShift
-	return uint64(int64(va<<16) >> 16), pte, nil
+	return uint64(int64(va<<16) >> 16), true
 }
 
 // pteBase returns where the kernel maps its page tables.
