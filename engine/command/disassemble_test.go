@@ -1,9 +1,14 @@
 package command
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"kdap/engine"
+	"kdap/internal/truth"
 )
 
 // TestRecordedCode replays the recorded sessions about code.
@@ -23,10 +28,41 @@ func TestRecordedCode(t *testing.T) {
 		{"lab/disasm-options.txt", "lab19041", true, regexp.MustCompile(`^up PotionShop`)},
 		{"triage_x64/disasm.txt", "triage_x64", false, nil},
 		{"triage_arm64/disasm.txt", "triage_arm64", false, nil},
+		{"minidump_calc/disasm.txt", "minidump_calc", false, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.record, func(t *testing.T) {
 			replay(t, dumpSession(t, tt.dump, tt.symbols), tt.record, func(command string) bool {
+				return tt.but == nil || !tt.but.MatchString(command)
+			})
+		})
+	}
+}
+
+// TestRecordedMachines replays the recorded sessions on small minidumps that
+// hold all shapes of instructions.
+func TestRecordedMachines(t *testing.T) {
+	tests := []struct {
+		name string
+		but  *regexp.Regexp // WinDbg takes other registers than the instruction names
+	}{
+		{"machine-x64", regexp.MustCompile(`^r rip=400690;`)},
+		{"machine-x86", regexp.MustCompile(`^r eip=4004[23]0;`)},
+		{"symbols-x64", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := truth.Path(t, "reference", "windbg", "disasm", tt.name+".dmp")
+			symbols := truth.Path(t, "symbols")
+			target, err := engine.Open(t.Context(), path, engine.Options{
+				SymbolPath: symbols, ImagePath: symbols, CacheDir: filepath.Join(os.TempDir(), "kdap-test-cache"),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer target.Close()
+			s := NewSession(target, Options{Record: true, DumpPath: path})
+			replay(t, s, "disasm/"+tt.name+".txt", func(command string) bool {
 				return tt.but == nil || !tt.but.MatchString(command)
 			})
 		})

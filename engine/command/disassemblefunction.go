@@ -221,10 +221,10 @@ func operation(mnemonic, operands string) string { return fmt.Sprintf("%-7s %s",
 
 // codeName is how uf /c names a place: "nt!Name+0x10 (address) [file @ line]".
 func (s *Session) codeName(ctx context.Context, va uint64) string {
-	o := disasm.Options{}
-	text := "(" + o.Address(va) + ")"
+	o := disasm.Options{AddressDigits: s.addressDigits()}
+	text := o.Address(va)
 	if name := s.symbolText(ctx, va); name != "" {
-		text = name + " " + text
+		text = name + " (" + text + ")"
 	}
 	if p, ok := s.place(ctx, va); ok {
 		text += s.sourceSuffix(p)

@@ -70,7 +70,7 @@ func (s *Session) runRegisters(ctx context.Context, c *expr.Cursor, bare bool) e
 	if arm := s.arm64Registers(); arm != nil {
 		return s.runARM64Registers(ctx, c, arm, mask)
 	}
-	regs, err := s.registers()
+	regs, err := s.anyRegisters()
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ var userVocabulary = vocabulary{families: func() [][]*Command {
 // kernelWords are the commands that a user minidump has not.
 var kernelWords = map[string]bool{
 	".bugcheck": true, ".context": true, ".trap": true, ".tss": true,
-	"0": true, "ur": true, "up": true,
+	"0": true, "up": true,
 }
 
 // userExtensions are the extension commands that a process is enough for.
