@@ -24,6 +24,10 @@ func (t *target) space(ctx context.Context, process Hex) (space, error) {
 		return space{t.System.Kernel(), t.System.KernelModules(ctx), 0}, nil
 	}
 	p := t.System.Process(uint64(process))
+	if !p.IsProcess() && !t.System.Paged() {
+		// A small dump has one memory for all, and not every process it names.
+		return space{t.System.Kernel(), t.System.KernelModules(ctx), 0}, nil
+	}
 	if !p.IsProcess() {
 		return space{}, fmt.Errorf("no process at %v", process)
 	}
