@@ -133,4 +133,11 @@ func (s *Session) showARM64(c *arm64.Context, mask registerMask) {
 			s.printf("%3s=%*s  %3s=%*s\n", fmt.Sprintf("d%d", i), doubleWidth, value(i), fmt.Sprintf("d%d", i+1), doubleWidth, value(i+1))
 		}
 	}
+	if mask&maskDebugARM64 != 0 {
+		s.printf("\n")
+		for i := range 2 { // as many as the debugger shows
+			s.printf("kbvr[%d] =%016x  kbcr[%d] =%08x\n", i, c.BVR[i], i, c.BCR[i])
+		}
+		s.printf("kwvr[0] =%016x  kwcr[0] =%08x\n", c.WVR[0], c.WCR[0])
+	}
 }

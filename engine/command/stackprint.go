@@ -220,7 +220,10 @@ func (s *Session) rawStack(ctx context.Context, c *expr.Cursor) error {
 	if len(st.Frames) == 0 {
 		return ctx.Err()
 	}
-	const below = 0x10
+	below := uint64(0x10)
+	if amd64Part(regs) == nil { // no return address and frame pointer lie there
+		below = 0
+	}
 	at, space := st.Frames[0].CallerSP-below, s.space()
 	for range count {
 		if err := ctx.Err(); err != nil {

@@ -27,7 +27,7 @@ type DumpInfo struct {
 // early; the error is the writer's or the context's.
 func Write(ctx context.Context, w io.Writer, format string, k Kind, sys *windows.System, f Filter) ([]Error, error) {
 	bw := bufio.NewWriter(w)
-	e, err := newEncoder(bw, format, k, DumpInfo{sys.Dump().Path(), sys.Dump().Type().String()})
+	e, err := newEncoder(bw, format, k, DumpInfo{sys.Dump().Path(), dumpType(sys)})
 	if err != nil {
 		return nil, err
 	}
@@ -167,6 +167,9 @@ func (e *rowsEncoder) entry(v any) error {
 	rv := reflect.ValueOf(v)
 	cells := make([]string, rv.NumField())
 	for i := range cells {
+		if strings.HasSuffix(e.entryType.Field(i).Tag.Get("json"), ",omitzero") && rv.Field(i).IsZero() {
+			continue
+		}
 		cells[i] = cell(rv.Field(i))
 		if e.visible {
 			cells[i] = Visible(cells[i])
@@ -235,3 +238,11 @@ func Visible(s string) string {
 }
 
 func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x202e }
+
+// dumpType names the type of the dump.
+func dumpType(sys *windows.System) string {
+	if u := sys.User(); u != nil {
+		return u.File().StatusText()
+	}
+	return sys.Dump().Type().String()
+}

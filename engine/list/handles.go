@@ -11,7 +11,7 @@ import (
 type Handle struct {
 	PID     *uint64 `json:"pid,omitempty"`
 	Handle  Hex     `json:"handle"`
-	Object  Hex     `json:"object"`
+	Object  Hex     `json:"object,omitzero"` // absent in user minidumps
 	Type    string  `json:"type,omitempty"`
 	Access  *Hex    `json:"access,omitempty"`
 	Name    string  `json:"name,omitempty"`

@@ -20,6 +20,9 @@ type Kind struct {
 
 // Each yields the entries.
 func (k Kind) Each(ctx context.Context, sys *windows.System, f Filter) iter.Seq2[any, error] {
+	if u := sys.User(); u != nil {
+		return userEach(ctx, k, u, f)
+	}
 	return k.each(ctx, sys, f)
 }
 

@@ -13,9 +13,9 @@ type Process struct {
 	PID              *uint64 `json:"pid,omitempty"`
 	PPID             *uint64 `json:"ppid,omitempty"`
 	Name             string  `json:"name,omitempty"`
-	EPROCESS         Hex     `json:"eprocess"`
-	DTB              *Hex    `json:"dtb,omitempty"` // DirectoryTableBase, PCID bits included
-	PEB              *Hex    `json:"peb,omitempty"` // absent for processes without a user part
+	EPROCESS         Hex     `json:"eprocess,omitzero"` // absent in user minidumps
+	DTB              *Hex    `json:"dtb,omitempty"`     // DirectoryTableBase, PCID bits included
+	PEB              *Hex    `json:"peb,omitempty"`     // absent for processes without a user part
 	Session          *uint32 `json:"session,omitempty"`
 	Threads          *uint64 `json:"threads,omitempty"`
 	Handles          *uint64 `json:"handles,omitempty"`

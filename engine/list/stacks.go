@@ -12,7 +12,7 @@ import (
 type Stack struct {
 	PID     *uint64 `json:"pid,omitempty"`
 	TID     *uint64 `json:"tid,omitempty"`
-	ETHREAD Hex     `json:"ethread"`
+	ETHREAD Hex     `json:"ethread,omitzero"` // absent in user minidumps
 	Frames  []Frame `json:"frames"`
 	Ended   string  `json:"ended,omitempty"` // why the walk stopped, when not at its natural end
 }
@@ -61,6 +61,12 @@ func NewStack(ctx context.Context, t OwnedThread, limit int) Stack {
 		v.TID = &tid
 	}
 	st, err := t.Thread.Stack(ctx, limit)
+	v.fill(ctx, st, err)
+	return v
+}
+
+// fill puts the frames of a walked stack in, and why it ended.
+func (v *Stack) fill(ctx context.Context, st windows.Stack, err error) {
 	if err == nil {
 		err = st.Ended
 	}
@@ -70,7 +76,6 @@ func NewStack(ctx context.Context, t OwnedThread, limit int) Stack {
 	for _, f := range st.Frames {
 		v.Frames = append(v.Frames, NewFrames(ctx, f, len(v.Frames))...)
 	}
-	return v
 }
 
 // inlineFrame is the kind of a function that was inlined into a frame's own.

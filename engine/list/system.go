@@ -9,21 +9,22 @@ import (
 
 // A System is the value of the kind "system".
 type System struct {
-	Format        string   `json:"format"` // "PAGEDU64"
-	Type          string   `json:"type"`
-	Architecture  string   `json:"architecture"`
-	Build         uint32   `json:"build"`
-	BuildLab      string   `json:"buildLab,omitempty"`
-	CPUs          uint32   `json:"cpus"`
-	PhysicalPages *uint64  `json:"physicalPages,omitempty"`
-	PresentPages  uint64   `json:"presentPages"`
-	CrashTime     *Time    `json:"crashTime,omitempty"`
-	Uptime        *float64 `json:"uptime,omitempty"` // seconds
-	KernelBase    *Hex     `json:"kernelBase,omitempty"`
-	KernelPDB     *PDB     `json:"kernelPdb,omitempty"`
-	Symbols       string   `json:"symbols,omitempty"`
-	ComputerName  string   `json:"computerName,omitempty"`
-	BugCheck      BugCheck `json:"bugcheck"`
+	Format        string     `json:"format"` // "PAGEDU64", "MDMP"
+	Type          string     `json:"type"`
+	Architecture  string     `json:"architecture"`
+	Build         uint32     `json:"build"`
+	BuildLab      string     `json:"buildLab,omitempty"`
+	CPUs          uint32     `json:"cpus"`
+	PhysicalPages *uint64    `json:"physicalPages,omitempty"`
+	PresentPages  uint64     `json:"presentPages"`
+	CrashTime     *Time      `json:"crashTime,omitempty"`
+	Uptime        *float64   `json:"uptime,omitempty"` // seconds
+	KernelBase    *Hex       `json:"kernelBase,omitempty"`
+	KernelPDB     *PDB       `json:"kernelPdb,omitempty"`
+	Symbols       string     `json:"symbols,omitempty"`
+	ComputerName  string     `json:"computerName,omitempty"`
+	BugCheck      BugCheck   `json:"bugcheck,omitzero"`   // of kernel dumps
+	Exception     *Exception `json:"exception,omitempty"` // of user minidumps
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
@@ -49,6 +50,9 @@ var machines = map[uint32]string{0x8664: "x64", 0xaa64: "arm64", 0x14c: "x86", 0
 
 // NewSystem reads the facts of the system.
 func NewSystem(ctx context.Context, sys *windows.System) System {
+	if u := sys.User(); u != nil {
+		return userSystem(u)
+	}
 	f := sys.Dump()
 	v := System{
 		Format: "PAGEDU64", Type: f.Type().String(), Architecture: machines[f.Header.MachineImageType],

@@ -12,8 +12,8 @@ import (
 type Thread struct {
 	PID               *uint64      `json:"pid,omitempty"`
 	TID               *uint64      `json:"tid,omitempty"`
-	Process           Hex          `json:"process"` // the owner's EPROCESS
-	ETHREAD           Hex          `json:"ethread"`
+	Process           Hex          `json:"process,omitzero"` // the owner's EPROCESS; absent in user minidumps
+	ETHREAD           Hex          `json:"ethread,omitzero"`
 	TEB               *Hex         `json:"teb,omitempty"` // absent for kernel threads
 	State             string       `json:"state,omitempty"`
 	WaitReason        string       `json:"waitReason,omitempty"` // waiting threads

@@ -198,9 +198,12 @@ func (s *System) TrapFrameLayout() amd64.FrameLayout { return s.layout(amd64.Def
 
 // Registers returns the registers the thread stopped with: its processor's for
 // a running thread, else those its switch frame saved, the rest being zero.
-func (t Thread) Registers(ctx context.Context) (*amd64.Context, error) {
+func (t Thread) Registers(ctx context.Context) (arch.Registers, error) {
 	if c, ok := t.runningOn(ctx); ok {
-		return t.sys.CrashRegisters(c.number)
+		return t.sys.StopRegisters(c.number)
+	}
+	if err := t.sys.checkMachine(); err != nil {
+		return nil, err // the switch frames of other machines are not known
 	}
 	sp, err := t.KernelStack()
 	if err != nil {
@@ -247,9 +250,11 @@ func (t Thread) Stack(ctx context.Context, limit int) (Stack, error) {
 			w.Modules = p.Modules(ctx)
 		}
 	}
-	if _, running := t.runningOn(ctx); !running && w.Modules.Find(regs.RIP) == nil {
-		if st, ok := t.scanStack(ctx, w, *regs); ok {
-			return st, nil
+	if c, ok := regs.(*amd64.Context); ok && w.Modules.Find(c.RIP) == nil {
+		if _, running := t.runningOn(ctx); !running {
+			if st, ok := t.scanStack(ctx, w, *c); ok {
+				return st, nil
+			}
 		}
 	}
 	return t.sys.Walk(ctx, w), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
@@ -83,6 +84,29 @@ func (p *UserProcess) Path() string {
 
 // Name returns the program's file name.
 func (p *UserProcess) Name() string { return baseName(p.Path()) }
+
+// Modules returns the modules of the process.
+func (p *UserProcess) Modules(ctx context.Context) *ModuleSet { return p.sys.KernelModules(ctx) }
+
+// Time returns when the dump was made.
+func (p *UserProcess) Time() time.Time { return time.Unix(int64(p.file.TimeDateStamp), 0).UTC() }
+
+// Created returns when the process began; false when the dump does not tell.
+func (p *UserProcess) Created() (time.Time, bool) {
+	if !p.HasTimes() {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(p.file.Misc.CreateTime), 0).UTC(), true
+}
+
+// Stack walks the stack of thread n, at most limit frames (0 for DefaultFrames).
+func (p *UserProcess) Stack(ctx context.Context, n, limit int) (Stack, error) {
+	regs, err := p.sys.StopRegisters(n)
+	if err != nil {
+		return Stack{}, err
+	}
+	return p.sys.Walk(ctx, Walk{Regs: regs, Space: p.sys.Kernel(), Modules: p.Modules(ctx), Limit: limit}), nil
+}
 
 // ExceptionRegisters returns the registers at the exception that the dump was
 // made for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"kdap/engine/arch/amd64"
 	"kdap/engine/arch/arm64"
 	"kdap/engine/pe"
 )
@@ -23,7 +24,15 @@ func walkARM64(ctx context.Context, w Walk, regs arm64.Context) Stack {
 			f.Kind = UserFrame
 		}
 		next := regs
-		err := arm64.Step(&next, w.Space, f.Module.ARM64Functions(ctx), i > 0)
+		if here.PC == 0 {
+			f.Kind, f.CallerSP = KernelFrame, here.SP
+			st.Frames = append(st.Frames, f)
+			return st
+		}
+		told, err := arm64.Step(&next, w.Space, f.Module.ARM64Functions(ctx), i > 0)
+		if f.Rule = amd64.RuleLeaf; told {
+			f.Rule = amd64.RulePData
+		}
 		if err == nil && next.PC == regs.PC && next.SP == regs.SP {
 			err = fmt.Errorf("frame %d leads to itself", i)
 		}
@@ -35,9 +44,6 @@ func walkARM64(ctx context.Context, w Walk, regs arm64.Context) Stack {
 		}
 		f.Return, f.CallerSP = next.PC, next.SP
 		st.Frames = append(st.Frames, f)
-		if here.PC == 0 {
-			return st
-		}
 		regs = next
 	}
 	return st

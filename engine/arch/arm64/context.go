@@ -20,6 +20,10 @@ type Context struct {
 	V    [32][16]byte
 	FPCR uint32
 	FPSR uint32
+	BVR  [8]uint64 // breakpoints: address and control
+	BCR  [8]uint32
+	WVR  [2]uint64 // watchpoints
+	WCR  [2]uint32
 }
 
 // Offsets in ARM64_NT_CONTEXT of winnt.h.
@@ -33,6 +37,10 @@ const (
 	contextV    = 0x110
 	contextFPCR = 0x310
 	contextFPSR = 0x314
+	contextBCR  = 0x318
+	contextBVR  = 0x338
+	contextWCR  = 0x378
+	contextWVR  = 0x380
 
 	// ContextSize is the size of the record.
 	ContextSize = 0x390
@@ -60,6 +68,12 @@ func ParseContext(b []byte) (*Context, error) {
 	}
 	for i := range c.V {
 		copy(c.V[i][:], b[contextV+16*i:])
+	}
+	for i := range c.BVR {
+		c.BVR[i], c.BCR[i] = le.Uint64(b[contextBVR+8*i:]), le.Uint32(b[contextBCR+4*i:])
+	}
+	for i := range c.WVR {
+		c.WVR[i], c.WCR[i] = le.Uint64(b[contextWVR+8*i:]), le.Uint32(b[contextWCR+4*i:])
 	}
 	return c, nil
 }

@@ -40,8 +40,8 @@ func (t *Functions) find(rva uint32) (start, word uint32, ok bool) {
 // Step undoes the frame of the function at c.PC: c becomes its caller's. call
 // tells that the PC is a return address, which may lie behind the last
 // instruction of its function. Without a record of the function its caller is
-// taken to be in lr.
-func Step(c *Context, space memory.Space, t *Functions, call bool) error {
+// taken to be in lr, and told is false.
+func Step(c *Context, space memory.Space, t *Functions, call bool) (told bool, err error) {
 	if t != nil {
 		at := c.PC
 		if call {
@@ -51,15 +51,15 @@ func Step(c *Context, space memory.Space, t *Functions, call bool) error {
 			offset := uint32(at-t.Base) - start
 			codes, err := t.frame(start, word, offset, call)
 			if err != nil {
-				return err
+				return true, err
 			}
 			if codes != nil {
-				return undo(c, space, codes)
+				return true, undo(c, space, codes)
 			}
 		}
 	}
 	c.PC = c.LR
-	return nil
+	return false, nil
 }
 
 // instruction is the size of every instruction.
