@@ -46,6 +46,8 @@ func families() [][]*Command {
 		pathCommands(),
 		symbolOptionCommands(),
 		objectCommands(),
+		ioCommands(),
+		lockCommands(),
 	}
 }
 

@@ -189,3 +189,32 @@ func (f FileObject) DeviceName() (string, error) {
 	}
 	return d.Name()
 }
+
+// Queue yields the addresses of the requests in the device's own queue.
+func (d Device) Queue(ctx context.Context) iter.Seq2[uint64, error] {
+	return func(yield func(uint64, error) bool) {
+		irp, err := d.sys.Type("_IRP")
+		if err != nil {
+			yield(0, err)
+			return
+		}
+		entry := types.NewObject(d.sys.Kernel(), irp, 0).Field("Tail.Overlay.DeviceQueueEntry")
+		t, terr := d.sys.Type("_KDEVICE_QUEUE_ENTRY")
+		if err := errors.Join(entry.Err(), terr); err != nil {
+			yield(0, err)
+			return
+		}
+		for o, err := range types.ListEntries(d.obj.Field("DeviceQueue.DeviceListHead"), t, "DeviceListEntry") {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield(0, fmt.Errorf("queue of device %#x: %w", d.Addr(), err))
+				return
+			}
+			if !yield(o.Addr()-entry.Addr(), nil) {
+				return
+			}
+		}
+	}
+}

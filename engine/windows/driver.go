@@ -170,3 +170,28 @@ func (s *System) DriverNamed(ctx context.Context, name string) (Driver, error) {
 	}
 	return Driver{}, errors.Join(ErrNoDriver, why)
 }
+
+// maxExtensions bounds the list of a driver's client extensions.
+const maxExtensions = 1024
+
+// Extensions yields the extensions that the driver's clients have added: what
+// they are known by, and where their memory begins.
+func (d Driver) Extensions() iter.Seq2[uint64, uint64] {
+	return func(yield func(id, addr uint64) bool) {
+		t, err := d.sys.Type("_IO_CLIENT_EXTENSION")
+		if err != nil {
+			return
+		}
+		at, err := d.obj.Field("DriverExtension").Deref().Field("ClientDriverExtension").Uint()
+		seen := map[uint64]bool{}
+		for err == nil && at != 0 && !seen[at] && len(seen) < maxExtensions {
+			seen[at] = true
+			o := d.sys.Struct("_IO_CLIENT_EXTENSION", at)
+			id, ierr := o.Field("ClientIdentificationAddress").Uint()
+			if ierr != nil || !yield(id, at+t.Size) {
+				return
+			}
+			at, err = o.Field("NextExtension").Uint()
+		}
+	}
+}
