@@ -14,7 +14,6 @@ import (
 type threadView struct {
 	waits, figures, stack bool
 	args                  bool // the stack with its arguments
-	setContext            bool
 }
 
 // threadFlags reads the flags of !process as what to show of each thread.

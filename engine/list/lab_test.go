@@ -412,7 +412,8 @@ func (c comparison) envs(t *testing.T) {
 			Process uint64
 			VA      string
 			State   string
-		}) bool {
+		},
+		) bool {
 			return h.Process == p.PID && h.State == "pagefile"
 		})
 		if hole && len(got[p.PID]) < len(p.Env) {

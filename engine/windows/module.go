@@ -94,7 +94,7 @@ func moduleName(file string) string {
 type ModuleSet struct {
 	mods   []*Module
 	listed []*Module // as given
-	errs []error // what ended or thinned the lists it was made from
+	errs   []error   // what ended or thinned the lists it was made from
 }
 
 // NewModuleSet sorts the modules. Where two overlap Find takes the one with the higher base.

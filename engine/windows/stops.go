@@ -34,8 +34,8 @@ func (s *System) StopThread(n int) (uint64, error) { return s.stops.thread(n) }
 // processorStops are the processors of a kernel dump.
 type processorStops struct{ *System }
 
-func (p processorStops) count() int                              { return p.ProcessorCount() }
-func (p processorStops) crashed() int                            { return p.CrashProcessor() }
+func (p processorStops) count() int   { return p.ProcessorCount() }
+func (p processorStops) crashed() int { return p.CrashProcessor() }
 
 func (p processorStops) registers(n int) (arch.Registers, error) {
 	if p.dump.Header.MachineImageType == imageMachineARM64 {
@@ -60,7 +60,7 @@ func (p processorStops) armRegisters(n int) (arch.Registers, error) {
 	return registers(arm64.ParseContext(p.dump.Header.ContextBytes()))
 }
 
-func (p processorStops) thread(n int) (uint64, error)            { return p.CurrentThread(n) }
+func (p processorStops) thread(n int) (uint64, error) { return p.CurrentThread(n) }
 
 // threadStops are the threads of a user minidump.
 type threadStops struct{ u *UserProcess }
