@@ -17,12 +17,24 @@ import (
 	"kdap/engine/list"
 )
 
-// made writes a dump of our own with its symbols, once for all tests.
-var made = sync.OnceValues(func() (p OpenParams, err error) {
+// scratch is a folder for what several tests use.
+var scratch string
+
+func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "kdap-rpc-")
 	if err != nil {
-		return p, err
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
+	scratch = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// made writes a dump of our own with its symbols, once for all tests.
+var made = sync.OnceValues(func() (p OpenParams, err error) {
+	dir := scratch
 	d := dumptest.Small()
 	p.Path, p.SymbolPath, p.CacheDir = filepath.Join(dir, "memory.dmp"), filepath.Join(dir, "symbols"), filepath.Join(dir, "cache")
 	p.ImagePath = p.SymbolPath
