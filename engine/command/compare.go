@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"kdap/engine/expr"
-	"kdap/engine/format"
 )
 
 // compareChunk is how much of both ranges is read at once.
@@ -34,7 +33,7 @@ func (s *Session) runCompare(ctx context.Context, c *expr.Cursor) error {
 		for i := range got {
 			if one[i] != two[i] {
 				at := done + uint64(i)
-				s.printf("%s  %02x - %s  %02x\n", format.Addr(r.Addr+at), one[i], format.Addr(other+at), two[i])
+				s.printf("%s  %02x - %s  %02x\n", s.addressText(r.Addr+at), one[i], s.addressText(other+at), two[i])
 			}
 		}
 		if err1 != nil || err2 != nil {

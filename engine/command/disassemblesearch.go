@@ -7,7 +7,6 @@ import (
 
 	"kdap/engine/arch/amd64/disasm"
 	"kdap/engine/expr"
-	"kdap/engine/format"
 	"kdap/engine/wildcard"
 )
 
@@ -66,7 +65,7 @@ func (s *Session) searchRange(c *expr.Cursor) (r codeRange, limited bool, err er
 		if r.start, err = s.currentCode(); err != nil {
 			return r, false, err
 		}
-		s.printf("Search address set to %s \n", format.Addr(r.start))
+		s.printf("Search address set to %s \n", s.addressText(r.start))
 	}
 	return r, read.Given, nil
 }

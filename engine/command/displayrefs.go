@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"kdap/engine/expr"
-	"kdap/engine/format"
 	"kdap/engine/memory"
 )
 
@@ -40,7 +39,7 @@ func (s *Session) displayPointers(ctx context.Context, c *expr.Cursor, d display
 			}
 			first, last := (done+i)%perRow == 0, (done+i+1)%perRow == 0 || done+i+1 == r.Count
 			if first {
-				s.printf("%s ", format.Addr(at+i*uint64(size)))
+				s.printf("%s ", s.addressText(at+i*uint64(size)))
 			}
 			s.printf(" %s", s.pointerCell(ctx, d, kind, cell, ok))
 			if last {
@@ -147,7 +146,7 @@ func (s *Session) displayList(ctx context.Context, c *expr.Cursor, back bool) er
 		f = rowForms["dd"]
 		f.cells = 2
 	}
-	w := rowWriter{form: f}
+	w := rowWriter{form: f, narrow: s.addressDigits() == 8}
 	link := uint64(0)
 	if back {
 		link = size

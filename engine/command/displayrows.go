@@ -68,7 +68,7 @@ func (s *Session) displayRows(ctx context.Context, c *expr.Cursor, d displayCall
 	if r.Count > 0 {
 		s.printf("%s", f.header)
 	}
-	w := rowWriter{form: f, dash: form == "db"}
+	w := rowWriter{form: f, dash: form == "db", narrow: s.addressDigits() == 8}
 	perRead := max(1, rowsAtOnce/(f.cells*uint64(f.size))) * f.cells
 	for done := uint64(0); done < r.Count; {
 		if err := ctx.Err(); err != nil {
@@ -112,9 +112,10 @@ func cellValue(b []byte) uint64 {
 
 // rowWriter writes rows of cells.
 type rowWriter struct {
-	form rowForm
-	dash bool // between the eighth and the ninth cell
-	out  []byte
+	form   rowForm
+	dash   bool // between the eighth and the ninth cell
+	narrow bool // addresses have eight digits
+	out    []byte
 }
 
 // rows returns the rows of the memory at va.
@@ -130,7 +131,11 @@ func (w *rowWriter) rows(va uint64, b []byte, valid []bool) []byte {
 
 func (w *rowWriter) row(va uint64, b []byte, valid []bool) {
 	f := w.form
-	w.out = format.AppendAddr(w.out, va)
+	if w.narrow {
+		w.out = append(w.out, format.Addr32(va)...)
+	} else {
+		w.out = format.AppendAddr(w.out, va)
+	}
 	w.out = append(w.out, ' ')
 	start := len(w.out)
 	for i := 0; i < len(b); i += f.size {

@@ -7,7 +7,6 @@ import (
 	"unicode/utf16"
 
 	"kdap/engine/expr"
-	"kdap/engine/format"
 	"kdap/engine/memory"
 )
 
@@ -48,7 +47,7 @@ func (s *Session) stringRows(ctx context.Context, read *textReader, count, width
 		}
 		at := read.next()
 		text, n, ended := read.take(min(width, count))
-		s.printf("%s  \"%s\"\n", format.Addr(at), text)
+		s.printf("%s  \"%s\"\n", s.addressText(at), text)
 		if ended {
 			break
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"kdap/engine/expr"
-	"kdap/engine/format"
 	"kdap/engine/types"
 	"kdap/engine/typetext"
 	"kdap/engine/windows"
@@ -45,7 +44,7 @@ func (s *Session) dtLocal(ctx context.Context, d *dtCall, name string, index int
 	case windows.InStaticData:
 	}
 	if plain != name {
-		s.printf("%s ", format.Addr(v.Addr))
+		s.printf("%s ", s.addressText(v.Addr))
 	}
 	if indexed {
 		s.printf("[%d] ", index)

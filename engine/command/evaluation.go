@@ -31,6 +31,10 @@ func runEvaluate(_ context.Context, s *Session, c *Call) error {
 	if err != nil {
 		return err
 	}
+	if low := uint32(v); s.addressDigits() == 8 && (v == uint64(low) || v == uint64(int32(low))) {
+		s.printf("Evaluate expression: %d = %08x\n", int32(low), low)
+		return nil
+	}
 	s.printf("%s\n", format.Evaluate(v))
 	return nil
 }

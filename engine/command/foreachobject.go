@@ -7,7 +7,6 @@ import (
 	"iter"
 	"strings"
 
-	"kdap/engine/format"
 	"kdap/engine/windows"
 )
 
@@ -122,7 +121,7 @@ func runForEachModule(ctx context.Context, s *Session, c *Call) error {
 	modules := s.moduleSet(ctx).All()
 	if text == "" {
 		for i, m := range modules {
-			s.printf("%02d: %s %s   %s   %s   %s\n", i, format.Addr(m.Base), format.Addr(m.End()), m.Name, m.ImageName, visible(m.Path))
+			s.printf("%02d: %s %s   %s   %s   %s\n", i, s.addressText(m.Base), s.addressText(m.End()), m.Name, m.ImageName, visible(m.Path))
 		}
 		return nil
 	}

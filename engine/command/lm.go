@@ -124,7 +124,8 @@ func (s *Session) listModules(ctx context.Context, o lmOptions) error {
 		s.printf("Browse full module list\n")
 	}
 	if !o.namesOnly {
-		s.printf("start             end                 module name\n")
+		width := len(s.addressText(0))
+		s.printf("%-*s %-*s   module name\n", width, "start", width, "end")
 	}
 	for _, m := range mods {
 		if err := ctx.Err(); err != nil {
@@ -134,7 +135,7 @@ func (s *Session) listModules(ctx context.Context, o lmOptions) error {
 			s.printf("%s\n", visible(m.Name))
 			continue
 		}
-		s.printf("%s %s   %s\n", format.Addr(m.Base), format.Addr(m.End()), s.lmRow(ctx, m, o))
+		s.printf("%s %s   %s\n", s.addressText(m.Base), s.addressText(m.End()), s.lmRow(ctx, m, o))
 		if o.given['v'] {
 			s.lmDetails(ctx, m, o, dml)
 		}
@@ -349,7 +350,7 @@ func (s *Session) lmUnloaded(o lmOptions) {
 			headed = true
 			s.printf("\nUnloaded modules:\n")
 		}
-		s.printf("%s %s   %-8s\n", format.Addr(d.Start), format.Addr(d.End), visible(d.Name))
+		s.printf("%s %s   %-8s\n", s.addressText(d.Start), s.addressText(d.End), visible(d.Name))
 		if o.given['v'] || o.given['t'] {
 			s.printf("    Timestamp: unavailable (00000000)\n    Checksum:  00000000\n    ImageSize:  %08X\n", d.End-d.Start)
 		}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"kdap/engine/expr"
-	"kdap/engine/format"
 	"kdap/engine/memory"
 	"kdap/engine/symbols"
 	"kdap/engine/types"
@@ -74,12 +73,12 @@ func (s *Session) listNearest(ctx context.Context, va uint64, dml bool) {
 		}
 	}
 	row := func(sym symbols.Symbol) string {
-		return fmt.Sprintf("(%s)   %s!%s", format.Addr(m.Base+uint64(sym.RVA)), visible(m.Name), symbolName(sym.Name))
+		return fmt.Sprintf("(%s)   %s!%s", s.addressText(m.Base+uint64(sym.RVA)), visible(m.Name), symbolName(sym.Name))
 	}
 	text := row(near)
 	switch {
 	case disp == symbols.Outside:
-		text += "+0x" + format.Addr(disp)
+		text += "+0x" + s.addressText(disp)
 	case disp != 0:
 		text = plusOffset(text, disp)
 	}

@@ -7,7 +7,6 @@ import (
 	"unicode/utf16"
 
 	"kdap/engine/expr"
-	"kdap/engine/format"
 	"kdap/engine/memory"
 	"kdap/engine/symbols"
 )
@@ -341,12 +340,12 @@ func (s *Session) searchMemory(ctx context.Context, q searchCall, r expr.Range, 
 
 func (s *Session) showHit(q searchCall, va uint64) {
 	if q.addresses {
-		s.printf("0x%s\n", format.Addr(va))
+		s.printf("0x%s\n", s.addressText(va))
 		return
 	}
 	form := searchForms[q.kind]
 	f := rowForms[form]
-	w := rowWriter{form: f, dash: form == "db"}
+	w := rowWriter{form: f, dash: form == "db", narrow: s.addressDigits() == 8}
 	b, valid := readHoles(q.space, va, f.cells*uint64(f.size))
 	s.printf("%s", w.rows(va, b, valid))
 }

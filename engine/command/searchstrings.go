@@ -5,7 +5,6 @@ import (
 	"unicode/utf16"
 
 	"kdap/engine/expr"
-	"kdap/engine/format"
 	"kdap/engine/memory"
 )
 
@@ -68,7 +67,7 @@ func (s *Session) searchStrings(ctx context.Context, q searchCall, r expr.Range)
 
 func (s *Session) showString(ctx context.Context, q searchCall, va, length uint64) error {
 	if q.addresses {
-		s.printf("0x%s\n", format.Addr(va))
+		s.printf("0x%s\n", s.addressText(va))
 		return nil
 	}
 	read := newTextReader(q.space, va, int(searchUnits[q.kind]))

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kdap/engine/arch"
+	"kdap/engine/arch/amd64"
 	"kdap/engine/expr"
 	"kdap/engine/format"
 	"kdap/engine/memory"
@@ -84,7 +85,10 @@ func (s *Session) printStackRow(ctx context.Context, v stackView, space memory.S
 		}
 		fmt.Fprintf(&b, "%9s ", size)
 	}
-	sp, ret := format.Addr(f.SP), format.Addr(f.Return)
+	sp, ret := s.addressText(f.SP), s.addressText(f.Return)
+	if s.contextMachine() == x86Machine {
+		sp = s.addressText(f.Context().GPR[amd64.RBP])
+	}
 	if row.inline != nil {
 		sp, ret = inlineSP, inlineNumber
 	}
@@ -238,7 +242,7 @@ func (s *Session) rawStack(ctx context.Context, c *expr.Cursor) error {
 				text += " " + name
 			}
 		}
-		s.printf("%s  %s\n", format.Addr(at), text)
+		s.printf("%s  %s\n", s.addressText(at), text)
 		at += uint64(len(b))
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"kdap/engine/expr"
-	"kdap/engine/format"
 	"kdap/engine/symbols"
 	"kdap/engine/types"
 	"kdap/engine/wildcard"
@@ -326,7 +325,7 @@ func (s *Session) printRow(r xRow, o xOptions) {
 	if o.given['q'] {
 		name = `@!"` + name + `"`
 	}
-	place := format.Addr(r.addr)
+	place := s.addressText(r.addr)
 	if r.place != "" {
 		place = fmt.Sprintf("%-17s", r.place)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"strings"
 
 	"kdap/engine/arch/amd64"
 	"kdap/engine/arch/x86"
@@ -95,39 +94,36 @@ func (s *Session) showX86(c *amd64.Context) {
 	s.printf("eip=%08x esp=%08x ebp=%08x %s\n", uint32(c.RIP), g(amd64.RSP), g(amd64.RBP), flagsText(c.EFlags^parity))
 }
 
-// printX86Stack follows the frames that ebp links.
+// printX86Stack prints the frames that ebp links.
 func (s *Session) printX86Stack(ctx context.Context, v stackView, c *amd64.Context, count int) error {
-	s.printf("%sChildEBP          RetAddr               \n", strings.TrimSuffix(stackView{numbers: v.numbers}.header(), stackColumns))
-	space, warned := s.space(), false
-	ip, ebp := c.RIP, c.GPR[amd64.RBP]
-	for i := range min(count, maxFrames) {
+	number, width := "", len(s.addressText(0))
+	if v.numbers {
+		number = " # "
+	}
+	s.printf("%s%-*s %-*s\n", number, width, "ChildEBP", width+len("     "), "RetAddr")
+	warned := false
+	st := s.walk(ctx, &x86.Context{Context: *c}, min(count, maxFrames))
+	for i, f := range st.Frames {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		ret, next := uint64(0), uint64(0)
-		if ebp != 0 {
-			ret, _ = memory.ReadUint(space, ebp+4, 4)
-			next, _ = memory.ReadUint(space, ebp, 4)
-		}
-		name := s.symbolText(ctx, ip)
+		name := s.symbolText(ctx, f.IP)
 		if name == "" {
-			name = bareAddress(ip)
+			name = bareAddress(f.IP)
 			if !warned {
 				s.printf("WARNING: Frame IP not in any known module. Following frames may be wrong.\n")
 			}
 			warned = true
 		}
-		number := ""
 		if v.numbers {
 			number = frameNumber(s.scope.base+i) + " "
 		}
-		s.printf("%s%s %s     %s\n", number, format.Addr32(ebp), format.Addr32(ret), name)
-		if ret == 0 || next <= ebp {
-			return nil
-		}
-		ip, ebp = ret, next
+		s.printf("%s%s %s     %s\n", number, format.Addr32(f.Context().GPR[amd64.RBP]), format.Addr32(f.Return), name)
 	}
-	return nil
+	if st.Ended != nil {
+		s.notef("the walk ended: %v", st.Ended)
+	}
+	return ctx.Err()
 }
 
 // exception32Size is the size of a 32-bit EXCEPTION_RECORD.

@@ -34,14 +34,15 @@ func walkX86(ctx context.Context, w Walk, regs *x86.Context) Stack {
 		next.GPR[amd64.RBP], err = memory.ReadUint(w.Space, ebp, word)
 		f.Return, f.CallerSP = ret, next.GPR[amd64.RSP]
 		st.Frames = append(st.Frames, f)
+		up := next.GPR[amd64.RBP] > ebp
 		switch {
-		case ret == 0:
+		case ret == 0, err == nil && !up && next.GPR[amd64.RBP] == 0:
 			return st
-		case err != nil:
+		case err == nil && !up:
+			err = errors.New("the chain of frames does not lead up the stack")
+		}
+		if err != nil {
 			st.Ended = err
-			return st
-		case next.GPR[amd64.RBP] <= ebp && next.GPR[amd64.RBP] != 0:
-			st.Ended = errors.New("the chain of frames does not lead up the stack")
 			return st
 		}
 		regs = &next
