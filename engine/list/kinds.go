@@ -57,6 +57,8 @@ func Kinds() []Kind {
 		kind("modules", "kernel and user modules", Modules),
 		kind("envs", "environment variables", Envs),
 		kind("vads", "address ranges of processes", VADs),
+		kind("heaps", "heaps of processes", Heaps),
+		kind("allocations", "blocks of heaps", Allocations),
 		memory,
 		kind("handles", "open handles", Handles),
 		kind("objects", "the object manager's namespace", Objects),
