@@ -56,7 +56,7 @@ fuzz:
 	./scripts/fuzz.sh $(FUZZTIME)
 
 bench: build
-	$(GO) test -run '^$$' -bench . -benchmem ./engine/...
+	$(GO) test -run '^$$' -bench . -benchmem ./engine/... ./adapter
 	./scripts/speed.sh $(BUILD)/kdap
 
 extension:
