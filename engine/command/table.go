@@ -48,6 +48,7 @@ func families() [][]*Command {
 		objectCommands(),
 		ioCommands(),
 		lockCommands(),
+		securityCommands(),
 	}
 }
 
