@@ -35,6 +35,12 @@ type debuggee interface {
 	// firstModule is the one whose symbols are loaded at the start, or nil.
 	firstModule(ctx context.Context, s *Session) *windows.Module
 
+	// process is the process context; teb and peb are the blocks of its thread
+	// and its own, 0 for none.
+	process(s *Session) (windows.Process, error)
+	teb(s *Session) (uint64, error)
+	peb(s *Session) (uint64, error)
+
 	// pseudo returns a pseudo-register that this kind has its own way.
 	pseudo(name string) (pseudo, bool)
 	// kernelMode tells that segments show: before the code of user mode, and in
@@ -152,6 +158,16 @@ func (kernelDebuggee) exceptionRegisters() (arch.Registers, error) { return nil,
 func (k kernelDebuggee) firstModule(context.Context, *Session) *windows.Module {
 	return k.t.System.Nt()
 }
+
+func (kernelDebuggee) process(s *Session) (windows.Process, error) {
+	if s.scope.process.Addr() == 0 {
+		return windows.Process{}, Failf("Unable to get the current process data")
+	}
+	return s.scope.process, nil
+}
+
+func (kernelDebuggee) teb(s *Session) (uint64, error) { return s.scope.thread.TEB() }
+func (kernelDebuggee) peb(s *Session) (uint64, error) { return s.scope.process.PEB() }
 
 func (kernelDebuggee) pseudo(string) (pseudo, bool) { return nil, false }
 func (kernelDebuggee) kernelMode() bool             { return true }

@@ -33,7 +33,7 @@ func (h *modelHost) userProcess(u *windows.UserProcess) *model.Object {
 		model.Method("SwitchTo", "SwitchTo() - Switch to this process as the default context", true,
 			func(context.Context, []model.Value) (model.Value, error) { return model.Void{}, nil }),
 		environment(func(ctx context.Context) (model.Value, error) {
-			peb, err := h.s.tebMember(tebPEB)
+			peb, err := h.s.debuggee.peb(h.s)
 			if err != nil {
 				return nil, errDereference
 			}

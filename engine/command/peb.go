@@ -19,11 +19,11 @@ func cmdPeb() *Command {
 }
 
 func runPeb(ctx context.Context, s *Session, c *Call) error {
-	p := s.scope.process
-	if p.Addr() == 0 {
-		return Failf("Unable to get the current process data")
+	p, err := s.debuggee.process(s)
+	if err != nil {
+		return err
 	}
-	addr, err := p.PEB()
+	addr, err := s.debuggee.peb(s)
 	if !c.Args.Done() {
 		addr, err = s.extensionNumber(c)
 	}
@@ -56,7 +56,7 @@ func (s *Session) showPeb(ctx context.Context, p windows.Process, block windows.
 		s.printf("    NtGlobalFlag2:            %s\n", objectText("%x", o.Field("NtGlobalFlag2")))
 	}
 	s.printf("    Ldr                       %s\n", objectText("%016x", o.Field("Ldr")))
-	s.showLdr(ctx, p, o.Field("Ldr").Deref())
+	s.showLdr(ctx, p, o.Addr(), o.Field("Ldr").Deref())
 	s.printf("    SubSystemData:     %s\n", objectText("%016x", o.Field("SubSystemData")))
 	s.printf("    ProcessHeap:       %s\n", objectText("%016x", o.Field("ProcessHeap")))
 	s.printf("    ProcessParameters: %s\n", objectText("%016x", o.Field("ProcessParameters")))
@@ -88,7 +88,7 @@ func (s *Session) showPeb(ctx context.Context, p windows.Process, block windows.
 }
 
 // showLdr prints the loader's lists and the modules in load order.
-func (s *Session) showLdr(ctx context.Context, p windows.Process, ldr types.Object) {
+func (s *Session) showLdr(ctx context.Context, p windows.Process, peb uint64, ldr types.Object) {
 	if ldr.Err() != nil {
 		if !errors.Is(ldr.Err(), types.ErrNull) {
 			s.notef("Ldr: %v", ldr.Err())
@@ -108,7 +108,7 @@ func (s *Session) showLdr(ctx context.Context, p windows.Process, ldr types.Obje
 			objectText("%016x", head.Field("Flink")), objectText("%016x", head.Field("Blink")))
 	}
 	s.printf("                    Base TimeStamp                     Module\n")
-	mods, errs := p.LoaderModules(ctx)
+	mods, errs := p.LoaderModulesAt(ctx, peb)
 	for _, m := range mods {
 		stamp := time.Unix(int64(m.TimeDateStamp), 0).UTC().Format("Jan 02 15:04:05 2006")
 		s.printf("%20s %08x %s %s\n", fmt.Sprintf("%x", m.Base), m.TimeDateStamp, stamp, visible(m.Path))
@@ -161,7 +161,7 @@ func runTeb(_ context.Context, s *Session, c *Call) error {
 		if s.scope.thread.Addr() == 0 {
 			return Failf("TEB NULL...")
 		}
-		addr, err = s.scope.thread.TEB()
+		addr, err = s.debuggee.teb(s)
 	} else {
 		addr, err = s.extensionNumber(c)
 	}

@@ -3,7 +3,10 @@ package command
 import (
 	"context"
 
+	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
+	"kdap/engine/arch/arm64"
+	"kdap/engine/arch/x86"
 	"kdap/engine/expr"
 	"kdap/engine/format"
 	"kdap/engine/memory"
@@ -64,7 +67,8 @@ func cmdCxr() *Command {
 	return &Command{
 		Names: []string{".cxr"}, Args: "[/f Size] [Address]", Short: "use the registers of a context record",
 		Run: func(ctx context.Context, s *Session, c *Call) error {
-			size := uint64(amd64.ContextSize)
+			record := s.contextRecord()
+			size := uint64(record.size)
 			for !c.Args.Done() && c.Args.Rest()[0] == '/' {
 				c.Args.Pos++
 				switch {
@@ -87,15 +91,15 @@ func cmdCxr() *Command {
 				return nil
 			case addr == ^uint64(0):
 				return s.useException(ctx)
-			case size != amd64.ContextSize:
+			case size != uint64(record.size):
 				return Failf(canonicalError)
 			}
-			b, err := memory.ReadBytes(s.space(), addr, amd64.ContextSize)
+			b, err := memory.ReadBytes(s.space(), addr, record.size)
 			if err != nil {
 				s.notef("%v", err)
 				return Failf("Unable to read context, %s", s.unreadableStatus())
 			}
-			regs, err := amd64.ParseContext(b)
+			regs, err := record.parse(b)
 			if err != nil {
 				return err
 			}
@@ -104,6 +108,28 @@ func cmdCxr() *Command {
 			return nil
 		},
 	}
+}
+
+// A contextRecord is the CONTEXT of a machine.
+type contextRecord struct {
+	size  int
+	parse func(b []byte) (arch.Registers, error)
+}
+
+// contextRecord returns that of the effective machine, where the dump is of
+// it; a kernel's is always its own machine's.
+func (s *Session) contextRecord() contextRecord {
+	machine := s.ownMachine()
+	if !s.debuggee.kernelMode() {
+		machine = s.machine()
+	}
+	switch machine {
+	case x86Machine:
+		return contextRecord{x86.ContextSize, func(b []byte) (arch.Registers, error) { return x86.ParseContext(b) }}
+	case arm64Machine:
+		return contextRecord{arm64.ContextSize, func(b []byte) (arch.Registers, error) { return arm64.ParseContext(b) }}
+	}
+	return contextRecord{amd64.ContextSize, func(b []byte) (arch.Registers, error) { return amd64.ParseContext(b) }}
 }
 
 func cmdEcxr() *Command {

@@ -10,7 +10,6 @@ import (
 	"kdap/engine/dump"
 	"kdap/engine/expr"
 	"kdap/engine/format"
-	"kdap/engine/memory"
 	"kdap/engine/windows"
 )
 
@@ -116,15 +115,6 @@ func (userDebuggee) registerMasks() registerMask {
 	return maskAll &^ (maskControl | maskDescriptor)
 }
 
-// Of the 64-bit TEB, whose first members are documented (winternl.h) and keep
-// their places.
-const (
-	tebSelf      = 0x30
-	tebProcessID = 0x40
-	tebThreadID  = 0x48
-	tebPEB       = 0x60
-)
-
 // userPseudos are the pseudo-registers that a process has its own way.
 var userPseudos = map[string]pseudo{
 	"$proc":     none,
@@ -133,10 +123,16 @@ var userPseudos = map[string]pseudo{
 	"$bug_code": none,
 	"$teb":      plain(func(s *Session) (uint64, error) { return s.scope.thread.Addr(), nil }),
 	"$thread":   plain(func(s *Session) (uint64, error) { return s.scope.thread.Addr(), nil }),
-	"$peb":      plain(func(s *Session) (uint64, error) { return s.tebMember(tebPEB) }),
-	"$tid":      plain(func(s *Session) (uint64, error) { return s.tebMember(tebThreadID) }),
-	"$tpid":     plain(func(s *Session) (uint64, error) { return s.tebMember(tebProcessID) }),
-	"$exentry":  of(codePointer, (*Session).programEntry),
+	"$peb":      plain(func(s *Session) (uint64, error) { return s.debuggee.peb(s) }),
+	"$tid": plain(func(s *Session) (uint64, error) {
+		_, tid, err := s.sys.User().ClientID(s.scope.thread.Addr())
+		return tid, err
+	}),
+	"$tpid": plain(func(s *Session) (uint64, error) {
+		pid, _, err := s.sys.User().ClientID(s.scope.thread.Addr())
+		return pid, err
+	}),
+	"$exentry": of(codePointer, (*Session).programEntry),
 }
 
 func (userDebuggee) pseudo(name string) (pseudo, bool) {
@@ -147,13 +143,10 @@ func (userDebuggee) pseudo(name string) (pseudo, bool) {
 	return p, ok
 }
 
-func (s *Session) tebMember(off uint64) (uint64, error) {
-	teb := s.scope.thread.Addr()
-	if teb == 0 {
-		return 0, expr.ErrUnavailable
-	}
-	return memory.ReadUint(s.space(), teb+off, pointerSize)
-}
+func (u userDebuggee) process(*Session) (windows.Process, error) { return u.Process(), nil }
+func (userDebuggee) teb(s *Session) (uint64, error) { return s.scope.thread.Addr(), nil }
+
+func (u userDebuggee) peb(s *Session) (uint64, error) { return u.PEBOf(s.scope.thread.Addr()) }
 
 // programEntry is the entry point of the process's program.
 func (s *Session) programEntry() (uint64, error) {

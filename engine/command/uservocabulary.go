@@ -33,7 +33,7 @@ var kernelWords = map[string]bool{
 var userExtensions = map[string]bool{
 	"!lmi": true, "!dh": true, "!chksym": true, "!sym": true, "!help": true, "!error": true,
 	"!for_each_module": true, "!for_each_frame": true, "!for_each_local": true, "!for_each_register": true, "!for_each_function": true,
-	"!itoldyouso": true, "!dlls": true, "!list": true, "!imgreloc": true, "!std_map": true, "!stl": true, "!analyze": true,
+	"!peb": true, "!teb": true, "!itoldyouso": true, "!dlls": true, "!list": true, "!imgreloc": true, "!std_map": true, "!stl": true, "!analyze": true,
 }
 
 // needsKernel tells whether only a kernel dump has a command.

@@ -175,6 +175,7 @@ var userKinds = map[string]func(context.Context, *windows.UserProcess, Filter) i
 	"modules":   anyOf(userModules),
 	"unloaded":  anyOf(userUnloaded),
 	"handles":   anyOf(userHandles),
+	"envs":      anyOf(userEnvs),
 }
 
 func anyOf[T any](each func(context.Context, *windows.UserProcess, Filter) iter.Seq2[T, error]) func(context.Context, *windows.UserProcess, Filter) iter.Seq2[any, error] {
@@ -203,6 +204,25 @@ func userHandles(_ context.Context, u *windows.UserProcess, keep Filter) iter.Se
 			access := Hex(h.GrantedAccess)
 			v := Handle{PID: userPID(u), Handle: Hex(h.Handle), Type: h.Type, Name: h.Object, Access: &access}
 			if keep.user(u) && !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+func userEnvs(_ context.Context, u *windows.UserProcess, keep Filter) iter.Seq2[Env, error] {
+	return func(yield func(Env, error) bool) {
+		if !keep.user(u) {
+			return
+		}
+		pid, _ := u.PID()
+		block, err := u.Environment()
+		if err != nil {
+			yield(Env{}, fmt.Errorf("process %d: %w", pid, err))
+			return
+		}
+		for v, err := range block.Variables() {
+			if !yield(Env{PID: uint64(pid), Name: v.Name, Value: v.Value}, err) {
 				return
 			}
 		}

@@ -260,13 +260,9 @@ func (p Process) listUserModules(ctx context.Context) *ModuleSet {
 	return NewModuleSet(mods, errs...)
 }
 
-// LoaderModules returns the modules of the loader's list in load order, and
-// what was wrong with the list.
-func (p Process) LoaderModules(ctx context.Context) ([]*Module, []error) {
-	peb, err := p.PEB()
-	if err != nil || peb == 0 {
-		return nil, compact(err)
-	}
+// LoaderModulesAt returns the modules of the loader's list of the PEB at an
+// address, in load order, and what was wrong with the list.
+func (p Process) LoaderModulesAt(ctx context.Context, peb uint64) ([]*Module, []error) {
 	return p.ldrModules(ctx, peb)
 }
 

@@ -13,10 +13,11 @@ import (
 
 // How a process was found.
 const (
-	SourceList   = "list"   // nt!PsActiveProcessHead
-	SourceCid    = "cid"    // nt!PspCidTable
-	SourceIdle   = "idle"   // owner of the processors' idle threads; it is in no list
-	SourceTriage = "triage" // the one process that a triage dump saves
+	SourceList     = "list"     // nt!PsActiveProcessHead
+	SourceCid      = "cid"      // nt!PspCidTable
+	SourceIdle     = "idle"     // owner of the processors' idle threads; it is in no list
+	SourceTriage   = "triage"   // the one process that a triage dump saves
+	SourceMinidump = "minidump" // that of a user minidump
 )
 
 // A Process is a view over one _EPROCESS. It holds no copies: its methods read

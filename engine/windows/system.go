@@ -212,7 +212,7 @@ func (s *System) SpaceOf(dtb uint64) *memory.AddressSpace {
 // ErrNoKernel says that the kernel was not found, and so nothing about its symbols.
 var ErrNoKernel = errors.New("the kernel was not found in the dump")
 
-// Type returns a type of the kernel's symbols.
+// Type returns a type of the kernel's symbols, or of ntdll's in a user minidump.
 func (s *System) Type(name string) (*types.Type, error) {
 	if v, ok := s.typeCache.Load(name); ok {
 		if t, ok := v.(*types.Type); ok {
@@ -230,10 +230,11 @@ func (s *System) Type(name string) (*types.Type, error) {
 }
 
 func (s *System) lookupType(name string) (*types.Type, error) {
-	if s.nt == nil {
+	m := s.typeModule()
+	if m == nil {
 		return nil, ErrNoKernel
 	}
-	if src := s.nt.Types(); src != nil {
+	if src := m.Types(); src != nil {
 		if t, ok := src.Type(name); ok {
 			return t, nil
 		}
@@ -243,7 +244,16 @@ func (s *System) lookupType(name string) (*types.Type, error) {
 			return t, nil
 		}
 	}
-	return nil, &types.NoTypeError{Name: "nt!" + name}
+	return nil, &types.NoTypeError{Name: m.Name + "!" + name}
+}
+
+// typeModule is the module whose symbols describe the system's structures: the
+// kernel, or ntdll in the dump of a process.
+func (s *System) typeModule() *Module {
+	if s.user != nil {
+		return s.user.ntdll
+	}
+	return s.nt
 }
 
 // A NoSymbolError says that the kernel's symbols have no such name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"kdap/engine/arch"
@@ -14,6 +15,7 @@ import (
 	"kdap/engine/memory"
 	"kdap/engine/pe"
 	"kdap/engine/symbols"
+	"kdap/engine/types"
 )
 
 // A UserProcess is the one process of a user minidump: what its streams say,
@@ -21,7 +23,8 @@ import (
 type UserProcess struct {
 	sys    *System
 	file   *dump.UserFile
-	events int // number of the event's thread
+	events int     // number of the event's thread
+	ntdll  *Module // nil when the process has none
 }
 
 // OpenUser gives the system that a user minidump shows: the memory and modules
@@ -31,6 +34,11 @@ func OpenUser(u *dump.UserFile, finder *symbols.Finder) *System {
 	p := &UserProcess{sys: s, file: u}
 	s.user, s.stops = p, threadStops{p}
 	mods := p.listModules()
+	for _, m := range mods.Listed() {
+		if p.ntdll == nil && strings.EqualFold(m.ImageName, "ntdll.dll") {
+			p.ntdll = m
+		}
+	}
 	s.kernel = newImageBacked(u.Space(), mods)
 	s.kernelModsOnce.Do(func() { s.kernelMods = mods })
 	if e := u.Exception; e != nil {
@@ -106,6 +114,68 @@ func (p *UserProcess) Stack(ctx context.Context, n, limit int) (Stack, error) {
 		return Stack{}, err
 	}
 	return p.sys.Walk(ctx, Walk{Regs: regs, Space: p.sys.Kernel(), Modules: p.Modules(ctx), Limit: limit}), nil
+}
+
+// A tebLayout is where members of a TEB lie that are documented (winternl.h) or
+// keep their places in all versions.
+type tebLayout struct {
+	pointer                  int
+	processID, threadID, peb uint64
+}
+
+var (
+	teb64 = tebLayout{8, 0x40, 0x48, 0x60}
+	teb32 = tebLayout{4, 0x20, 0x24, 0x30}
+)
+
+func (p *UserProcess) teb() tebLayout {
+	switch p.Machine() {
+	case imageMachineX86, imageMachineARM:
+		return teb32
+	}
+	return teb64
+}
+
+// PEBOf reads the address of the PEB from a TEB.
+func (p *UserProcess) PEBOf(teb uint64) (uint64, error) {
+	l := p.teb()
+	return memory.ReadUint(p.sys.kernel, teb+l.peb, l.pointer)
+}
+
+// ClientID reads the ids of process and thread from a TEB.
+func (p *UserProcess) ClientID(teb uint64) (pid, tid uint64, err error) {
+	l := p.teb()
+	if pid, err = memory.ReadUint(p.sys.kernel, teb+l.processID, l.pointer); err == nil {
+		tid, err = memory.ReadUint(p.sys.kernel, teb+l.threadID, l.pointer)
+	}
+	return pid, tid, err
+}
+
+// PEB returns the address of the PEB by the first TEB that is in the dump.
+func (p *UserProcess) PEB() (uint64, error) {
+	err := ErrNoPEB
+	for _, t := range p.file.Threads {
+		var addr uint64
+		if addr, err = p.PEBOf(t.TEB); err == nil {
+			return addr, nil
+		}
+	}
+	return 0, err
+}
+
+// Process returns the process as commands know those of a kernel. It has no
+// EPROCESS: only its memory can be asked for.
+func (p *UserProcess) Process() Process {
+	return Process{sys: p.sys, obj: types.Failed(ErrNoKernel), source: SourceMinidump}
+}
+
+// Environment returns the PEB.
+func (p *UserProcess) Environment() (PEB, error) {
+	addr, err := p.PEB()
+	if err != nil {
+		return PEB{}, err
+	}
+	return p.Process().EnvironmentAt(addr)
 }
 
 // ExceptionRegisters returns the registers at the exception that the dump was
