@@ -100,12 +100,17 @@ func (s *Session) printHelp(word string) {
 	all := s.names()
 	for _, name := range []string{word, strings.ToLower(word), "." + word, "!" + word} {
 		if c, ok := all[name]; ok {
-			s.printf("%s %s\n    %s\n", name, c.Args, c.Short)
+			if !s.printPage(c) {
+				s.printf("%s %s\n    %s\n", name, c.Args, c.Short)
+			}
 			return
 		}
 	}
-	if c, name := s.debuggee.vocabulary().find(word); c != nil && name == word {
+	switch c, name := s.debuggee.vocabulary().find(word); {
+	case c != nil && c.Short == refusedShort && name == word:
 		s.printf("%s is known and refused.\n", word)
+		return
+	case c != nil && word[0] != '.' && word[0] != '!' && s.printPage(c): // kb is k with a letter
 		return
 	}
 	s.printf("No help on '%s'\n", word)

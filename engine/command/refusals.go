@@ -96,6 +96,9 @@ func refusals() []refused {
 	}
 }
 
+// refusedShort is the Short of a refused word.
+const refusedShort = "refused"
+
 var refusedVocabulary struct {
 	once   sync.Once
 	words  map[string]*Command // lower case
@@ -108,7 +111,7 @@ func loadRefused() {
 	v.words, v.native = map[string]*Command{}, map[string]*Command{}
 	for _, r := range refusals() {
 		for _, word := range strings.Fields(r.words) {
-			c := &Command{Names: []string{word}, Short: "refused", Run: func(ctx context.Context, s *Session, c *Call) error {
+			c := &Command{Names: []string{word}, Short: refusedShort, Run: func(ctx context.Context, s *Session, c *Call) error {
 				return r.run(ctx, s, c)
 			}}
 			if word[0] == '.' || word[0] == '!' {

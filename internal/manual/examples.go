@@ -1,0 +1,125 @@
+package manual
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"kdap/engine"
+	"kdap/engine/command"
+	"kdap/engine/dumptest/demo"
+)
+
+// A console runs examples on the demo dump.
+type console struct {
+	dir    string
+	target *engine.Target
+}
+
+func newConsole(ctx context.Context) (*console, error) {
+	dir, err := os.MkdirTemp("", "kdap-manual")
+	if err != nil {
+		return nil, err
+	}
+	c := &console{dir: dir}
+	dump, symbols, err := demo.Write(filepath.Join(dir, "demo"))
+	if err == nil {
+		c.target, err = engine.Open(ctx, dump, engine.Options{SymbolPath: symbols, ImagePath: symbols, CacheDir: filepath.Join(dir, "cache")})
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return c, nil
+}
+
+func (c *console) close() {
+	c.target.Close()
+	os.RemoveAll(c.dir)
+}
+
+const prompt = "kd> "
+
+// How much of an output an example shows, unless its fence has a number.
+const defaultLines = 24
+
+// examples fills in the output of a page's examples. They run one after the
+// other in one session.
+func (c *console) examples(ctx context.Context, text string) (string, error) {
+	s := command.NewSession(c.target, command.Options{DumpPath: "demo.dmp", CommandLine: "kdap shell demo.dmp"})
+	defer s.Close()
+	var out strings.Builder
+	lines := strings.SplitAfter(text, "\n")
+	for i := 0; i < len(lines); i++ {
+		out.WriteString(lines[i])
+		if !strings.HasPrefix(lines[i], "```") || i+1 == len(lines) {
+			continue
+		}
+		end := i + 1
+		for end < len(lines) && !strings.HasPrefix(lines[end], "```") {
+			end++
+		}
+		if end == len(lines) {
+			return "", errors.New("a fence is not closed")
+		}
+		if !strings.HasPrefix(lines[i+1], prompt) {
+			for _, l := range lines[i+1 : end+1] {
+				out.WriteString(l)
+			}
+			i = end
+			continue
+		}
+		most := defaultLines
+		if words := strings.Fields(strings.TrimLeft(lines[i], "`")); len(words) > 1 {
+			n, err := strconv.Atoi(words[1])
+			if err != nil {
+				return "", fmt.Errorf("fence %q: %w", strings.TrimSpace(lines[i]), err)
+			}
+			most = n
+		}
+		for _, l := range lines[i+1 : end] {
+			if line, ok := strings.CutPrefix(l, prompt); ok {
+				out.WriteString(l)
+				answer, err := c.run(ctx, s, strings.TrimRight(line, "\n"))
+				if err != nil {
+					return "", fmt.Errorf("%s: %w", strings.TrimSpace(line), err)
+				}
+				out.WriteString(shorten(answer, most))
+			}
+		}
+		out.WriteString(lines[end])
+		i = end
+	}
+	return out.String(), nil
+}
+
+// run returns what a command prints, with the folder of the dump as the reader
+// would have it. A command that fails is an example, too.
+func (c *console) run(ctx context.Context, s *command.Session, line string) (string, error) {
+	var b bytes.Buffer
+	err := s.Execute(ctx, line, command.Output{Out: &b})
+	if err != nil && !errors.Is(err, command.ErrFailed) && !errors.Is(err, command.ErrQuit) {
+		return "", err
+	}
+	var text strings.Builder
+	for l := range strings.Lines(b.String()) {
+		if strings.Contains(l, c.dir) {
+			l = filepath.ToSlash(strings.ReplaceAll(l, c.dir+string(filepath.Separator), ""))
+		}
+		text.WriteString(strings.TrimRight(l, " \r\n") + "\n")
+	}
+	return text.String(), nil
+}
+
+// shorten cuts an output of many lines.
+func shorten(text string, most int) string {
+	lines := strings.SplitAfter(text, "\n")
+	if len(lines)-1 <= most {
+		return text
+	}
+	return strings.Join(lines[:most], "") + fmt.Sprintf("… (%d more lines)\n", len(lines)-1-most)
+}
