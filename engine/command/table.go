@@ -46,9 +46,11 @@ func families() [][]*Command {
 		pathCommands(),
 		symbolOptionCommands(),
 		objectCommands(),
+		heapCommands(),
 		ioCommands(),
 		lockCommands(),
 		securityCommands(),
+		queueCommands(),
 	}
 }
 
