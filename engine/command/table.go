@@ -37,6 +37,7 @@ func families() [][]*Command {
 		searchCommands(),
 		physicalCommands(),
 		memoryUseCommands(),
+		translationCommands(),
 		codeCommands(),
 		sourceCommands(),
 		localCommands(),
