@@ -37,7 +37,6 @@ func families() [][]*Command {
 		searchCommands(),
 		physicalCommands(),
 		memoryUseCommands(),
-		translationCommands(),
 		codeCommands(),
 		sourceCommands(),
 		localCommands(),
