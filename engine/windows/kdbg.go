@@ -45,6 +45,7 @@ type KDBG struct {
 	SizePrcb             uint16
 	PrcbCurrentThread    uint16
 	PrcbMhz              uint16
+	PrcbCpuType          uint16
 	PrcbVendorString     uint16
 	PrcbProcStateContext uint16
 	PrcbNumber           uint16
@@ -127,6 +128,7 @@ func parseKDBG(addr uint64, b []byte) (*KDBG, error) {
 		SizePrcb:             u16(0x2b0),
 		PrcbCurrentThread:    u16(0x2b4),
 		PrcbMhz:              u16(0x2b6),
+		PrcbCpuType:          u16(0x2b8),
 		PrcbVendorString:     u16(0x2ba),
 		PrcbProcStateContext: u16(0x2bc),
 		PrcbNumber:           u16(0x2be),
