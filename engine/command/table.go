@@ -54,6 +54,7 @@ func families() [][]*Command {
 		lockCommands(),
 		securityCommands(),
 		queueCommands(),
+		winSessionCommands(),
 	}
 }
 
