@@ -53,6 +53,7 @@ type Session struct {
 	lastType string // that dt . repeats
 	code     codeState
 	model    modelState
+	cache    cacheState
 	source   sourceState
 }
 

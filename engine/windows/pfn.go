@@ -119,7 +119,7 @@ func (s *System) PFNDatabase() (*PFNDatabase, error) {
 		return nil, fmt.Errorf("PFN database: %w", err)
 	}
 	d := &PFNDatabase{sys: s, base: base, size: t.Size, f: newPFNFields(t)}
-	if d.size < 8 || d.size > maxPFNSize || d.f.location.size == 0 {
+	if d.size < 8 || d.size > maxPFNSize || d.f.location.size == 0 || d.f.pteAddress.size != 8 {
 		return nil, fmt.Errorf("PFN database: _MMPFN of the symbols is none: %d bytes", d.size)
 	}
 	return d, nil
@@ -177,6 +177,16 @@ func (d *PFNDatabase) Base() uint64 { return d.base }
 
 // EntrySize returns the size of an entry.
 func (d *PFNDatabase) EntrySize() uint64 { return d.size }
+
+// span returns how many bytes the database has up to the last page of memory.
+func (d *PFNDatabase) span() uint64 {
+	runs, _ := d.sys.PhysicalRuns()
+	last := uint64(0)
+	for _, r := range runs {
+		last = max(last, r.First+r.Count)
+	}
+	return last * d.size
+}
 
 // A PFN is one entry of the database.
 type PFN struct {
@@ -304,51 +314,95 @@ func (c *PageCount) Total() uint64 {
 }
 
 // countBuffer is how much of the database is read at a time.
-const countBuffer = 1 << 20
+const countBuffer = 256 << 10
 
 // Count reads the whole database once and counts the pages. It tells how far
 // it has come, if progress is not nil. It fails with the context, or when the
 // runs of memory cannot be read: what was counted till then is returned too.
 func (d *PFNDatabase) Count(ctx context.Context, progress func(done, total uint64)) (PageCount, error) {
 	var c PageCount
+	location, ok1 := d.f.location.narrow()
+	priority, ok2 := d.f.priority.narrow()
+	if !ok1 || !ok2 {
+		return c, errors.New("PFN database: PageLocation or Priority of the symbols is wider than a byte")
+	}
+	t := pfnTally{db: d, location: location, priority: priority}
 	w := pfnWalk{PFNDatabase: d, ctx: ctx, progress: progress}
-	err := w.each(func(_ uint64, b []byte) { d.count(&c, b) }, func(_, n uint64) { c.Unknown += n })
+	err := w.each(func(_ uint64, b []byte) { t.count(&c, b) }, func(_, n uint64) { c.Unknown += n })
+	c.Zeroed, c.Free, c.Standby = t.at(PageZeroed), t.at(PageFree), t.at(PageStandby)
+	c.Modified, c.ModifiedNoWrite = t.at(PageModified), t.at(PageModifiedNoWrite)
+	c.Active, c.Transition = t.at(PageActive), t.at(PageTransition)
+	for priority := range c.StandbyByPriority {
+		c.StandbyByPriority[priority] = t.seen[priority<<3|int(PageStandby)]
+	}
 	return c, err
 }
 
-func (d *PFNDatabase) count(c *PageCount, b []byte) {
-	switch PageLocation(d.f.location.get(b)) {
-	case PageZeroed:
-		c.Zeroed++
-	case PageFree:
-		c.Free++
-	case PageStandby:
-		c.Standby++
-		c.StandbyByPriority[d.f.priority.get(b)&7]++
-	case PageModified:
-		c.Modified++
-	case PageModifiedNoWrite:
-		c.ModifiedNoWrite++
-	case PageBad:
-		if d.f.parityError.is(b) || d.f.removalRequested.is(b) {
-			c.Bad++
-		} else {
-			c.SlistTemp++
-		}
-	case PageActive:
-		c.Active++
-		if d.f.pteAddress.get(b) == 0 && d.f.pteFrame.get(b) == 0 {
-			if d.f.systemCharged.is(b) {
-				c.DanglingCommit++
-			} else {
-				c.DanglingNoCommit++
-			}
-		}
-	case PageTransition:
-		c.Transition++
-	default:
-		c.Unknown++
+// A byteField is a bit field that lies in one byte.
+type byteField struct {
+	off         int
+	shift, mask uint8
+}
+
+// narrow returns the field as one of a byte. A field that does not exist reads
+// as zero.
+func (f rawField) narrow() (byteField, bool) {
+	if f.size == 0 {
+		return byteField{}, true
 	}
+	n := f.len
+	if n == 0 {
+		n = uint8(8 * f.size)
+	}
+	if f.pos/8 != (f.pos+n-1)/8 {
+		return byteField{}, false
+	}
+	return byteField{f.off + int(f.pos/8), f.pos % 8, uint8(1<<n - 1)}, true
+}
+
+// pfnTally counts entries. Its loop is where a count's time goes, so states and
+// priorities are counted without asking what they are, and only the few
+// entries that say more are looked at.
+type pfnTally struct {
+	db                 *PFNDatabase
+	location, priority byteField
+	seen               [64]uint64 // by priority and location
+}
+
+func (t *pfnTally) count(c *PageCount, b []byte) {
+	size, pte := int(t.db.size), t.db.f.pteAddress.off
+	location, priority, seen := t.location, t.priority, &t.seen
+	for ; len(b) >= size; b = b[size:] {
+		at := b[location.off] >> location.shift & location.mask & 7
+		seen[b[priority.off]>>priority.shift&priority.mask&7<<3|at]++
+		if at == uint8(PageBad) || binary.LittleEndian.Uint64(b[pte:]) == 0 {
+			t.special(c, PageLocation(at), b)
+		}
+	}
+}
+
+// special counts bad pages and active ones without a PTE.
+func (t *pfnTally) special(c *PageCount, at PageLocation, b []byte) {
+	f := &t.db.f
+	switch {
+	case at == PageBad && (f.parityError.is(b) || f.removalRequested.is(b)):
+		c.Bad++
+	case at == PageBad:
+		c.SlistTemp++
+	case at != PageActive || f.pteFrame.is(b):
+	case f.systemCharged.is(b):
+		c.DanglingCommit++
+	default:
+		c.DanglingNoCommit++
+	}
+}
+
+// at returns how many pages are on a list.
+func (t *pfnTally) at(l PageLocation) (n uint64) {
+	for priority := range 8 {
+		n += t.seen[priority<<3|int(l)]
+	}
+	return n
 }
 
 // A pfnWalk reads the database front to back.
@@ -359,9 +413,9 @@ type pfnWalk struct {
 	done, total uint64
 }
 
-// each calls entry for every entry that can be read and missing for the pages
-// whose entries cannot.
-func (w *pfnWalk) each(entry func(pfn uint64, b []byte), missing func(pfn, n uint64)) error {
+// each calls entries with those that can be read, from page pfn on, and missing
+// for the pages whose entries cannot.
+func (w *pfnWalk) each(entries func(pfn uint64, b []byte), missing func(pfn, n uint64)) error {
 	runs, err := w.sys.PhysicalRuns()
 	for _, r := range runs {
 		w.total += r.Count
@@ -369,14 +423,14 @@ func (w *pfnWalk) each(entry func(pfn uint64, b []byte), missing func(pfn, n uin
 	w.total = min(w.total, maxPages)
 	buf := make([]byte, countBuffer/w.size*w.size)
 	for _, r := range runs {
-		if err := w.run(r, buf, entry, missing); err != nil {
+		if err := w.run(r, buf, entries, missing); err != nil {
 			return err
 		}
 	}
 	return err
 }
 
-func (w *pfnWalk) run(r PageRun, buf []byte, entry func(uint64, []byte), missing func(pfn, n uint64)) error {
+func (w *pfnWalk) run(r PageRun, buf []byte, entries func(uint64, []byte), missing func(pfn, n uint64)) error {
 	for pfn, end := r.First, r.First+r.Count; pfn < end; {
 		if err := w.ctx.Err(); err != nil {
 			return err
@@ -392,8 +446,8 @@ func (w *pfnWalk) run(r PageRun, buf []byte, entry func(uint64, []byte), missing
 		b := buf[:min(uint64(len(buf)), (end-pfn)*w.size)]
 		n, err := w.sys.kernel.Read(addr, b)
 		read := uint64(n) / w.size
-		for i := range read {
-			entry(pfn+i, b[i*w.size:(i+1)*w.size])
+		if read > 0 {
+			entries(pfn, b[:read*w.size])
 		}
 		pfn += read
 		w.done += read

@@ -70,8 +70,10 @@ func (d *PFNDatabase) Usage(ctx context.Context, owners *PageOwners, keep func(P
 	u.pteBase, _ = d.sys.pteBase()
 	w := pfnWalk{PFNDatabase: d, ctx: ctx, progress: progress}
 	err := w.each(func(pfn uint64, b []byte) {
-		if at := PageLocation(d.f.location.get(b)); at > PageFree && at != PageBad && (keep == nil || keep(at)) {
-			u.page(pfn, at, b)
+		for ; uint64(len(b)) >= d.size; pfn, b = pfn+1, b[d.size:] {
+			if at := PageLocation(d.f.location.get(b)); at > PageFree && at != PageBad && (keep == nil || keep(at)) {
+				u.page(pfn, at, b)
+			}
 		}
 	}, func(uint64, uint64) {})
 	return u.result(), err

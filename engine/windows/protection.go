@@ -5,6 +5,16 @@ package windows
 // two that change the caching or make it a guard page.
 type PageProtection uint8
 
+// Rights, the lower three bits of a protection.
+const (
+	protectReadOnly         = 1
+	protectExecuteRead      = 3
+	protectReadWrite        = 4
+	protectWriteCopy        = 5
+	protectExecuteReadWrite = 6
+	protectExecuteWriteCopy = 7
+)
+
 // The parts of a protection.
 const (
 	protectAccess       = 7

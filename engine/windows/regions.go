@@ -89,3 +89,28 @@ func (s *System) SystemVaType(va uint64) (name string, base, size uint64, err er
 	}
 	return nameOr(s.enumNames("_MI_SYSTEM_VA_TYPE", "MiVa"), int64(v)), va &^ (1<<topShift - 1), 1 << topShift, nil
 }
+
+// UnusedVA is the name of addresses that the kernel has no use for.
+const UnusedVA = "Unused"
+
+// KernelUse returns what the kernel uses an address for: a region of its table,
+// the page tables, the PFN database, or the use of the 512 GB around it.
+func (s *System) KernelUse(va uint64) (SystemRegion, error) {
+	if regions, err := s.SystemRegions(); err == nil {
+		for _, r := range regions {
+			if va-r.Base < r.Size {
+				return r, nil
+			}
+		}
+	}
+	if base, err := s.pteBase(); err == nil && base != 0 && va-base < pteSpan {
+		return SystemRegion{"PageTables", base, pteSpan}, nil
+	}
+	if db, err := s.PFNDatabase(); err == nil {
+		if size := db.span(); va-db.base < size {
+			return SystemRegion{"PfnDatabase", db.base, size}, nil
+		}
+	}
+	name, base, size, err := s.SystemVaType(va)
+	return SystemRegion{name, base, size}, err
+}

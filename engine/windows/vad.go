@@ -26,14 +26,29 @@ const maxVads = 1 << 20
 // read yields its error; the rest follows.
 func (p Process) VADs(ctx context.Context) iter.Seq2[VAD, error] {
 	return func(yield func(VAD, error) bool) {
+		root, err := p.vadRoot()
+		if err != nil {
+			yield(VAD{}, fmt.Errorf("VADs of process %#x: %w", p.Addr(), err))
+			return
+		}
+		for v, err := range p.VADsFrom(ctx, root) {
+			if !yield(v, err) {
+				return
+			}
+		}
+	}
+}
+
+func (p Process) vadRoot() (uint64, error) {
+	return p.obj.FirstField("VadRoot.Root", "VadRoot.BalancedRoot.RightChild").Uint()
+}
+
+// VADsFrom is VADs for the part of the tree below a node. Levels count from it.
+func (p Process) VADsFrom(ctx context.Context, root uint64) iter.Seq2[VAD, error] {
+	return func(yield func(VAD, error) bool) {
 		short, err := p.sys.Type("_MMVAD_SHORT")
 		if err != nil {
 			yield(VAD{}, err)
-			return
-		}
-		root, err := p.obj.FirstField("VadRoot.Root", "VadRoot.BalancedRoot.RightChild").Uint()
-		if err != nil {
-			yield(VAD{}, fmt.Errorf("VADs of process %#x: %w", p.Addr(), err))
 			return
 		}
 		w := vadWalk{proc: p, ctx: ctx, short: short, seen: map[uint64]bool{}, yield: yield}

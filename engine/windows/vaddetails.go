@@ -164,7 +164,7 @@ func (p Process) VADAt(va uint64) (VAD, bool, error) {
 	if err != nil {
 		return VAD{}, false, err
 	}
-	at, err := p.obj.FirstField("VadRoot.Root", "VadRoot.BalancedRoot.RightChild").Uint()
+	at, err := p.vadRoot()
 	if err != nil {
 		return VAD{}, false, err
 	}
