@@ -266,7 +266,7 @@ func runQlocks(ctx context.Context, s *Session, _ *Call) error {
 		return Failf("Unable to read the queued locks")
 	}
 	s.printf("Key: O = Owner, 1-n = Wait order, blank = not owned/waiting, C = Corrupt\n\n")
-	s.printf("                       Processor Number\n    Lock Name         ")
+	s.printf("                       Processor Number\n    Lock Name       ")
 	for cpu := range locks[0] {
 		s.printf("%3d", cpu)
 	}
@@ -276,7 +276,7 @@ func runQlocks(ctx context.Context, s *Session, _ *Call) error {
 		if i < len(queuedLockNames) {
 			name = queuedLockNames[i]
 		}
-		line := fmt.Sprintf("%-22s", name)
+		line := fmt.Sprintf("%-20s", name)
 		for _, state := range row {
 			line += fmt.Sprintf("%3s", state.String())
 		}

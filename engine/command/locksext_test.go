@@ -61,3 +61,12 @@ func TestDeadlockNote(t *testing.T) {
 		t.Errorf("notes: %q", notes)
 	}
 }
+
+// TestQueuedLocks compares the head with reference/commands/objects.md.
+func TestQueuedLocks(t *testing.T) {
+	want := "Key: O = Owner, 1-n = Wait order, blank = not owned/waiting, C = Corrupt\n\n" +
+		"                       Processor Number\n    Lock Name         0  1  2  3\n\nKE   - Dispatcher\n"
+	if got := answer(labSession(t), "!qlocks"); !strings.HasPrefix(got, want) {
+		t.Errorf("%q", got)
+	}
+}
