@@ -68,6 +68,7 @@ type Heap struct {
 	Kind    Kind
 
 	proc   *Process
+	key    func(context.Context) (uint64, error) // of the front end's headers
 	l      *layout
 	space  memory.Space
 	code   [8]byte // what headers are encoded with
@@ -213,6 +214,7 @@ var ErrNoHeap = errors.New("no heap")
 func (p *Process) at(ctx context.Context, addr uint64, narrow bool) (Heap, error) {
 	l := p.layout(ctx, narrow)
 	h := Heap{Address: addr, proc: p, l: l, space: p.peb.Object().Space()}
+	h.key = func(ctx context.Context) (uint64, error) { return p.lfhKey(ctx, narrow) }
 	kind, err := memory.ReadUint(h.space, addr+l.segmentSignature, 4)
 	if err != nil {
 		return h, fmt.Errorf("heap %#x: %w", addr, err)
@@ -231,15 +233,20 @@ func (p *Process) at(ctx context.Context, addr uint64, narrow bool) (Heap, error
 	if own, err := h.uint(l.heapHeap, l.ptr); err == nil && own != addr {
 		return h, fmt.Errorf("heap %#x: %w: it is a segment of heap %#x", addr, ErrNoHeap, own)
 	}
-	mask, err := h.uint(l.encodeFlagMask, 4)
+	return h.withCode()
+}
+
+// withCode reads what the heap's headers are encoded with.
+func (h Heap) withCode() (Heap, error) {
+	mask, err := h.uint(h.l.encodeFlagMask, 4)
+	if err == nil {
+		h.encode = uint32(mask)
+		_, err = h.space.Read(h.Address+h.l.encoding+h.l.codeOff, h.code[:])
+	}
 	if err != nil {
-		return h, fmt.Errorf("heap %#x: %w", addr, err)
+		err = fmt.Errorf("heap %#x: %w", h.Address, err)
 	}
-	h.encode = uint32(mask)
-	if _, err := h.space.Read(addr+l.encoding+l.codeOff, h.code[:]); err != nil {
-		return h, fmt.Errorf("heap %#x: %w", addr, err)
-	}
-	return h, nil
+	return h, err
 }
 
 // uint reads a member of the heap's header.

@@ -29,7 +29,7 @@ func (h Heap) front(ctx context.Context) (f front, ok bool, err error) {
 	if f.heap, err = h.uint(h.l.frontEndHeap, h.l.ptr); err != nil || f.heap == 0 {
 		return f, false, err
 	}
-	f.key, err = h.proc.lfhKey(ctx, h.Narrow())
+	f.key, err = h.key(ctx)
 	f.keyed = err == nil
 	// Without the key blocks are found all the same, only not checked.
 	return f, true, nil

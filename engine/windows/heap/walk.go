@@ -47,11 +47,14 @@ func (w *walk) run() {
 			return
 		}
 		if gap, ok := w.gapAt(w.at); ok {
-			if !w.yield(Entry{Address: gap.Address, Size: gap.Size, State: Uncommitted}, nil) || gap.Size == 0 {
+			if !w.yield(Entry{Address: gap.Address, Size: gap.Size, State: Uncommitted}, nil) {
 				return
 			}
 			w.at += gap.Size
-			w.before, w.prev, w.fits = Entry{}, 0, true
+			if gap.Size != 0 {
+				w.before, w.prev, w.fits = Entry{}, 0, true
+				continue
+			}
 		}
 		if w.at >= w.s.End {
 			return
@@ -231,12 +234,16 @@ func (w *walk) recover(limit uint64, why error) bool {
 // lost its way begins again.
 const chained = 4
 
+// maxHoles bounds how many missing pages a search steps over.
+const maxHoles = 1 << 14
+
 // search looks for the block behind a header that is broken: first one that
 // names the broken block's size as the one before it, then any that begins a
 // chain. It returns 0 when there is none in front of limit.
 func (w *walk) search(limit uint64) (next uint64, followed bool) {
 	unit := w.h.l.unit
 	end := min(limit, w.at+0xffff*unit)
+	holes := 0
 	for pass := range 2 {
 		if pass == 1 {
 			end = limit
@@ -248,6 +255,9 @@ func (w *walk) search(limit uint64) (next uint64, followed bool) {
 			raw, err := w.header(va)
 			if err != nil {
 				// The rest of this page cannot be read either.
+				if holes++; holes > maxHoles {
+					break
+				}
 				va |= pageSize - unit
 				continue
 			}
