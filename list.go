@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -43,6 +44,9 @@ func listCommand() *cobra.Command {
 			if err := filter.Check(); err != nil {
 				return usageError{fmt.Errorf("--name: %w", err)}
 			}
+			if k.Name == "registry" && filter.Key == "" {
+				return usageError{errors.New(`registry: --key PATH says which key, for example --key '\REGISTRY\MACHINE\SOFTWARE'`)}
+			}
 			t, err := open.open(c.Context(), args[1])
 			if err != nil {
 				return err
@@ -65,5 +69,6 @@ func listCommand() *cobra.Command {
 	c.Flags().StringVarP(&format, "output", "o", "table", "form: "+strings.Join(list.Formats, ", "))
 	c.Flags().UintSliceVar(&pids, "pid", nil, "only these process ids")
 	c.Flags().StringVar(&filter.Name, "name", "", "only processes whose image name matches this pattern")
+	c.Flags().StringVar(&filter.Key, "key", "", `the registry key of the kind registry: \REGISTRY\MACHINE\SOFTWARE, HKLM\SYSTEM …`)
 	return c
 }

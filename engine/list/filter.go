@@ -12,6 +12,7 @@ import (
 type Filter struct {
 	PIDs []uint64
 	Name string // a glob over the image name, without regard to letter case
+	Key  string // the path of a registry key, which the kind "registry" needs
 }
 
 // Empty reports whether the filter keeps everything.

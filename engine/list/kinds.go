@@ -60,6 +60,8 @@ func Kinds() []Kind {
 		kind("heaps", "heaps of processes", Heaps),
 		kind("allocations", "blocks of heaps", Allocations),
 		memory,
+		kind("hives", "registry hives", Hives),
+		kind("registry", "a registry key with its values (--key)", Keys),
 		kind("handles", "open handles", Handles),
 		kind("objects", "the object manager's namespace", Objects),
 		kind("drivers", "driver objects and their routines", Drivers),

@@ -32,7 +32,7 @@ func onList(c *client, ctx context.Context, t *target, p ListParams) (any, error
 	if !ok {
 		return nil, fmt.Errorf("unknown kind of listing %q", p.Kind)
 	}
-	f := list.Filter{PIDs: p.PIDs, Name: p.Name}
+	f := list.Filter{PIDs: p.PIDs, Name: p.Name, Key: p.Key}
 	if err := f.Check(); err != nil {
 		return nil, fmt.Errorf("name %q: %w", p.Name, err)
 	}

@@ -77,6 +77,7 @@ type ListParams struct {
 	Kind  string   `json:"kind"`
 	PIDs  []uint64 `json:"pids,omitempty"`
 	Name  string   `json:"name,omitempty"` // glob over image names
+	Key   string   `json:"key,omitempty"`  // registry key, for the kind "registry"
 	Limit int      `json:"limit,omitempty"`
 }
 

@@ -1,0 +1,138 @@
+package registry
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+
+	"kdap/engine/memory"
+)
+
+// A Bin is a piece of a storage that cells are allocated from.
+type Bin struct {
+	Addr       uint64
+	FileOffset uint32 // from the first bin on
+	Size       uint32
+}
+
+const blockSize = 0x1000
+
+// Bin reads the head of the bin at addr.
+func (r *Registry) Bin(addr uint64) (Bin, error) {
+	b, err := memory.ReadBytes(r.space, addr, binHeader)
+	if err != nil {
+		return Bin{}, fmt.Errorf("bin %#x: %w", addr, err)
+	}
+	le := binary.LittleEndian
+	if s := le.Uint32(b); s != signatureBin {
+		return Bin{}, fmt.Errorf("bin %#x: signature %#x is no bin's", addr, s)
+	}
+	bin := Bin{Addr: addr, FileOffset: le.Uint32(b[4:]), Size: le.Uint32(b[8:])}
+	if bin.Size == 0 || bin.Size%blockSize != 0 {
+		return bin, fmt.Errorf("bin %#x: size %#x is no multiple of a block", addr, bin.Size)
+	}
+	return bin, nil
+}
+
+// Bins yields the bins of a storage. Blocks that are not in the dump give an
+// error each.
+func (h *Hive) Bins(ctx context.Context, s Storage) iter.Seq2[Bin, error] {
+	return func(yield func(Bin, error) bool) {
+		m, err := h.Storage(s)
+		if err != nil {
+			yield(Bin{}, err)
+			return
+		}
+		for at := uint64(0); at < uint64(m.Length); {
+			if err := ctx.Err(); err != nil {
+				yield(Bin{}, err)
+				return
+			}
+			c := Cell(at)
+			if s == Volatile {
+				c |= volatileCell
+			}
+			b, err := h.Block(c)
+			var bin Bin
+			if err == nil {
+				bin, err = h.reg.Bin(b.Addr)
+			}
+			step := uint64(blockSize)
+			if err != nil {
+				err = h.damage(c, b.Addr, "bin", err)
+			} else {
+				step = uint64(bin.Size)
+			}
+			if !yield(bin, err) {
+				return
+			}
+			at += step
+		}
+	}
+}
+
+// A CellInfo is one cell of a bin.
+type CellInfo struct {
+	Addr uint64 // of its size
+	Size uint32
+	Used bool
+}
+
+// Cells yields the cells of a bin, used and free.
+func (r *Registry) Cells(ctx context.Context, bin Bin) iter.Seq2[CellInfo, error] {
+	return func(yield func(CellInfo, error) bool) {
+		for at := uint64(binHeader); at < uint64(bin.Size); {
+			if err := ctx.Err(); err != nil {
+				yield(CellInfo{}, err)
+				return
+			}
+			raw, err := memory.ReadUint(r.space, bin.Addr+at, 4)
+			if err != nil {
+				yield(CellInfo{}, fmt.Errorf("bin %#x, cell %#x: %w", bin.Addr, bin.Addr+at, err))
+				return
+			}
+			n := int64(int32(raw))
+			size := max(n, -n)
+			if size < 8 || size%8 != 0 || size > int64(bin.Size)-int64(at) {
+				yield(CellInfo{}, fmt.Errorf("bin %#x, cell %#x: size %#x is no cell's", bin.Addr, bin.Addr+at, uint32(raw)))
+				return
+			}
+			if !yield(CellInfo{Addr: bin.Addr + at, Size: uint32(size), Used: n < 0}, nil) {
+				return
+			}
+			at += uint64(size)
+		}
+	}
+}
+
+// FreeBins yields the entries of a storage's list of free bins.
+func (h *Hive) FreeBins(ctx context.Context, s Storage) iter.Seq2[uint64, error] {
+	return func(yield func(uint64, error) bool) {
+		head := h.obj.Field("Hive.Storage").Index(int(s)).Field("FreeBins")
+		if err := head.Err(); err != nil {
+			yield(0, fmt.Errorf("hive %#x: free bins: %w", h.Addr(), err))
+			return
+		}
+		seen := map[uint64]bool{}
+		for at := head; ctx.Err() == nil; {
+			next, err := at.Field("Flink").Uint()
+			if err == nil && next != head.Addr() && (next == 0 || seen[next] || len(seen) >= maxBuckets) {
+				err = errors.New("the list does not close")
+			}
+			if err != nil {
+				yield(0, fmt.Errorf("hive %#x: free bins, after %#x: %w", h.Addr(), at.Addr(), err))
+				return
+			}
+			if next == head.Addr() {
+				return
+			}
+			seen[next] = true
+			if !yield(next, nil) {
+				return
+			}
+			at = head.At(next, head.Type())
+		}
+	}
+}
