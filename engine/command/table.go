@@ -48,6 +48,8 @@ func families() [][]*Command {
 		symbolOptionCommands(),
 		objectCommands(),
 		sysinfoCommands(),
+		mexTextCommands(),
+		mexCommands(),
 		processorBlockCommands(),
 		heapCommands(),
 		ioCommands(),

@@ -77,6 +77,8 @@ const (
 	sharedUserData   = 0xfffff78000000000
 	sharedInterrupt  = 0x008 // InterruptTime: low, high1, high2
 	sharedSystemTime = 0x014
+	sharedMajor      = 0x26c // NtMajorVersion
+	sharedMinor      = 0x270 // NtMinorVersion
 	sharedTickCount  = 0x320 // TickCountQuad
 )
 
@@ -139,4 +141,39 @@ func (s *System) ComputerName(ctx context.Context) (string, error) {
 		}
 	}
 	return "", ctx.Err()
+}
+
+// Version returns the version of Windows, 10 and 0. The kernel shares it with
+// every process.
+func (s *System) Version() (major, minor uint32, err error) {
+	a, err := memory.ReadUint(s.kernel, sharedUserData+sharedMajor, 4)
+	if err == nil && a != 0 {
+		b, berr := memory.ReadUint(s.kernel, sharedUserData+sharedMinor, 4)
+		return uint32(a), uint32(b), berr
+	}
+	// Without that page the build tells: 10240 was the first of version 10.
+	switch build := s.Build(); {
+	case build >= 10240:
+		return 10, 0, nil
+	case build >= 9600:
+		return 6, 3, nil
+	case build >= 9200:
+		return 6, 2, nil
+	case build >= 7600:
+		return 6, 1, nil
+	case build >= 6000:
+		return 6, 0, nil
+	case build >= 3790:
+		return 5, 2, nil
+	}
+	return 5, 1, err
+}
+
+// SystemRangeStart returns the lowest address of the kernel's half
+// (nt!MmSystemRangeStart).
+func (s *System) SystemRangeStart() uint64 {
+	if v, err := s.GlobalUint("MmSystemRangeStart", 8); err == nil && v>>47 == 0x1ffff {
+		return v
+	}
+	return 0xffff800000000000
 }
