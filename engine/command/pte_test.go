@@ -112,8 +112,8 @@ func TestVADLayout(t *testing.T) {
 	// Values: lab19041.json.
 	for _, want := range []string{
 		"VAD             Level         Start             End              Commit\n",
-		vadRowText(0xffffe387203383d0, 1, 0x20a00000, 0x20a04e1f, 20000, "Private", "READWRITE") + "\n",
-		vadRowText(0xffffe38720333b00, 4, 0x7ff6336c0, 0x7ff6336c5, 1, "Mapped  Exe", "EXECUTE_WRITECOPY") + `\Users\mara\source\PotionShop\PotionShop.exe` + "\n",
+		vadRowText(0xffffe387203383d0, 1, 0x20a00000, 0x20a04e1f, "20000", "Private", "READWRITE") + "\n",
+		vadRowText(0xffffe38720333b00, 4, 0x7ff6336c0, 0x7ff6336c5, "1", "Mapped  Exe", "EXECUTE_WRITECOPY") + `\Users\mara\source\PotionShop\PotionShop.exe` + "\n",
 		"\nTotal VADs: 19, average level: 3, maximum depth: 4\nTotal private commit: 0x51e5 pages (83860 KB)\nTotal shared commit:  0x0 pages (0 KB)\n",
 	} {
 		if !strings.Contains(got, want) {
@@ -122,8 +122,8 @@ func TestVADLayout(t *testing.T) {
 	}
 	// Rows of reference/commands/memory-translation.md; its first one has a blank less.
 	for want, got := range map[string]string{
-		"ffffcb0c93d10d20  4         1244e6d0         1244e7ce             239 Private      READWRITE          ": vadRowText(0xffffcb0c93d10d20, 4, 0x1244e6d0, 0x1244e7ce, 239, "Private", "READWRITE"),
-		"ffffcb0c8f0f1e60  3        7ff6d4a10        7ff6d4a33               5 Mapped  Exe  EXECUTE_WRITECOPY  ": vadRowText(0xffffcb0c8f0f1e60, 3, 0x7ff6d4a10, 0x7ff6d4a33, 5, "Mapped  Exe", "EXECUTE_WRITECOPY"),
+		"ffffcb0c93d10d20  4         1244e6d0         1244e7ce             239 Private      READWRITE          ": vadRowText(0xffffcb0c93d10d20, 4, 0x1244e6d0, 0x1244e7ce, "239", "Private", "READWRITE"),
+		"ffffcb0c8f0f1e60  3        7ff6d4a10        7ff6d4a33               5 Mapped  Exe  EXECUTE_WRITECOPY  ": vadRowText(0xffffcb0c8f0f1e60, 3, 0x7ff6d4a10, 0x7ff6d4a33, "5", "Mapped  Exe", "EXECUTE_WRITECOPY"),
 	} {
 		if got != want {
 			t.Errorf("got\n%q, want\n%q", got, want)

@@ -8,7 +8,7 @@ import (
 // userVocabulary are the commands of user minidumps: the common ones, and some
 // of its own in their place.
 var userVocabulary = vocabulary{families: func() [][]*Command {
-	all := [][]*Command{userThreadCommands(), userProcessCommands()}
+	all := [][]*Command{userThreadCommands(), userProcessCommands(), userRegionCommands()}
 	taken := map[string]bool{}
 	for _, family := range all {
 		for _, c := range family {

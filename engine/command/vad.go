@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"kdap/engine/memory"
 	"kdap/engine/types"
@@ -109,9 +110,12 @@ func (s *Session) vadRow(v windows.VAD, sum *vadTotal) error {
 	if err != nil {
 		s.notef("VAD %#x: %v", v.Addr(), err)
 	}
-	shown := int64(-1)
-	if counted {
-		shown = int64(commit)
+	shown := "-1"
+	switch {
+	case err != nil:
+		shown = "???"
+	case counted:
+		shown = strconv.FormatUint(commit, 10)
 		sum.private += commit
 	}
 	sum.count++
@@ -123,8 +127,8 @@ func (s *Session) vadRow(v windows.VAD, sum *vadTotal) error {
 }
 
 // vadRowText is a row without what is behind a view.
-func vadRowText(addr uint64, level int, start, end uint64, commit int64, words, protection string) string {
-	return fmt.Sprintf("%016x %2d %16x %16x %15d %-13s%-19s", addr, level, start, end, commit, words, protection)
+func vadRowText(addr uint64, level int, start, end uint64, commit, words, protection string) string {
+	return fmt.Sprintf("%016x %2d %16x %16x %15s %-13s%-19s", addr, level, start, end, commit, words, protection)
 }
 
 // vadWords are the debugger's words for the kinds of ranges.

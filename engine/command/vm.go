@@ -36,6 +36,12 @@ func runVM(ctx context.Context, s *Session, c *Call) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if len(vm.Counters) == 0 {
+		for _, err := range vm.Errs {
+			s.notef("%v", err)
+		}
+		return Failf("Unable to read the memory manager's counters.")
+	}
 	for _, f := range vm.PagingFiles {
 		s.showPagingFile(f)
 	}

@@ -2,7 +2,6 @@ package list
 
 import (
 	"context"
-	"fmt"
 	"iter"
 
 	"kdap/engine/windows"
@@ -130,7 +129,7 @@ func memoryEach(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2
 			return
 		}
 		for _, err := range errs {
-			if !yield(Memory{}, fmt.Errorf("memory: %w", err)) {
+			if !yield(Memory{}, err) {
 				return
 			}
 		}

@@ -69,8 +69,12 @@ func (s *System) VirtualMemory(ctx context.Context) VirtualMemory {
 	r := vmReader{sys: s, ctx: ctx}
 	r.partition = s.Global("MiSystemPartition", "_MI_PARTITION")
 	r.state = s.Global("MiState", "_MI_SYSTEM_INFORMATION")
-	r.pagingFiles()
 	r.processes()
+	if err := r.unknown(); err != nil {
+		r.vm.Errs = append(r.vm.Errs, err)
+		return r.vm
+	}
+	r.pagingFiles()
 	r.memory()
 	r.pools()
 	r.commit()
@@ -85,6 +89,20 @@ type vmReader struct {
 	vm               VirtualMemory
 	sum              uint64 // of the parts of the system's commit
 	private          uint64 // commit of all processes
+}
+
+// unknown tells why none of the counters can be had: the kernel's symbols
+// describe neither its newer structures nor its older variables, or the dump
+// does not hold them.
+func (r *vmReader) unknown() error {
+	_, ok, err := r.read(physicalPages)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the memory manager's counters cannot be read: %w", err)
+	case !ok:
+		return fmt.Errorf("the memory manager's counters cannot be found without the kernel's symbols: %w", r.partition.Err())
+	}
+	return nil
 }
 
 // A vmSource is where a counter is, by the families of builds: the first that
@@ -163,8 +181,10 @@ func (r *vmReader) orZero(name string, src vmSource) uint64 {
 	return v
 }
 
+var physicalPages = vmSource{partition: "Vp.NumberOfPhysicalPages", global: "MmNumberOfPhysicalPages"}
+
 func (r *vmReader) memory() {
-	r.counter("Physical Memory", vmSource{partition: "Vp.NumberOfPhysicalPages", global: "MmNumberOfPhysicalPages"})
+	r.counter("Physical Memory", physicalPages)
 	r.counter("Available Pages", vmSource{partition: "Vp.AvailablePages", global: "MmAvailablePages"})
 	r.counter("ResAvail Pages", vmSource{partition: "Vp.ResidentAvailablePages", global: "MmResidentAvailablePages"})
 	// Pages that drivers locked were counted until Windows 7.
