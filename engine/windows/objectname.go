@@ -74,6 +74,10 @@ func (s *System) KeyControlBlockPath(addr uint64) (string, error) {
 		kcb := s.Struct("_CM_KEY_CONTROL_BLOCK", at)
 		parent, err := kcb.Field("ParentKcb").Uint()
 		flags, ferr := kcb.Field("Flags").Uint()
+		var missing *types.NoFieldError
+		if errors.As(ferr, &missing) {
+			ferr = nil // a kernel whose symbols do not have it
+		}
 		if err := errors.Join(err, ferr); err != nil {
 			return path, fmt.Errorf("key control block %#x: %w", at, err)
 		}
