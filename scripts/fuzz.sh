@@ -7,7 +7,7 @@ time="${1:-2s}"
 grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do
   # One build a package: the test binary runs its targets one after the other.
   bin="$(mktemp -d)/fuzz.test"
-  go test -c -o "$bin" "$dir"
+  go test -c -fuzz=. -o "$bin" "$dir" # instrumented
   grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$dir"/*_test.go | sed 's/^func //' | while read -r target; do
     printf '%s %s: ' "$dir" "$target"
     (cd "$dir" && "$bin" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$time" -test.fuzzminimizetime 5x \
