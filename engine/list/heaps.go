@@ -78,18 +78,23 @@ func newHeap(ctx context.Context, pid uint64, h heap.Heap, err error) (e Heap, e
 		e.Reserved = read(u, "reserved", n.Reserved, err)
 		e.Committed = read(u, "committed", n.Committed, err)
 		e.Free = read(u, "free", n.Free, err)
-		u.add("busyBlocks", heap.ErrSegmentHeap)
+		errs = e.use(ctx, h)
 	default:
 		n, err := h.Numbers()
 		e.Flags = readHex(u, "flags", n.Flags, err)
 		e.Reserved = read(u, "reserved", n.Reserved, err)
 		e.Committed = read(u, "committed", n.Committed, err)
 		e.Free = read(u, "free", n.TotalFree*h.Unit(), err)
-		var use heap.Usage
-		use, errs = h.Usage(ctx)
-		e.BusyBlocks, e.BusyBytes, e.LFHBlocks, e.LargeBlocks = &use.BusyBlocks, &use.BusyBytes, &use.LFHBlocks, &use.LargeBlocks
+		errs = e.use(ctx, h)
 	}
 	return e, errs
+}
+
+// use counts the busy blocks.
+func (e *Heap) use(ctx context.Context, h heap.Heap) []error {
+	n, errs := h.Usage(ctx)
+	e.BusyBlocks, e.BusyBytes, e.LFHBlocks, e.LargeBlocks = &n.BusyBlocks, &n.BusyBytes, &n.LFHBlocks, &n.LargeBlocks
+	return errs
 }
 
 // Allocations yields the blocks of the heaps of the processes that keep accepts.

@@ -24,6 +24,14 @@ type heapTruth struct {
 				Size uint64
 			} `json:"free_list"`
 			Subsegments []struct{ Count uint64 }
+			LFH         []struct{ Count uint64 } `json:"lfh_subsegments"`
+			VS          []struct {
+				Chunks []struct {
+					VA   string
+					Size uint64
+					Busy bool
+				}
+			} `json:"vs_subsegments"`
 			Summary     []struct{ Blocks, Total uint64 }
 			Allocations []struct {
 				Kind, User, State, Entry string
@@ -93,7 +101,6 @@ func TestLabHeaps(t *testing.T) {
 			if w.Type != "NT Heap" {
 				equal(t, what+"reserved", deref(g.Reserved), (w.Stats["TotalReservedPages"]+w.Stats["LargeReservedPages"])*4096)
 				equal(t, what+"committed", deref(g.Committed), (w.Stats["TotalCommittedPages"]+w.Stats["LargeCommittedPages"])*4096)
-				continue
 			}
 			var blocks, bytes, front, large uint64
 			for _, a := range w.Allocations {
@@ -105,17 +112,20 @@ func TestLabHeaps(t *testing.T) {
 				switch a.Kind {
 				case "lfh":
 					front++
-				case "virtual":
+				case "virtual", "large":
 					large++
 				}
+			}
+			equal(t, what+"busy", [4]uint64{deref(g.BusyBlocks), deref(g.BusyBytes), deref(g.LFHBlocks), deref(g.LargeBlocks)},
+				[4]uint64{blocks, bytes, front, large})
+			equal(t, what+"unreadable", len(g.Unreadable), 0)
+			if w.Type != "NT Heap" {
+				continue
 			}
 			equal(t, what+"flags", uint64(deref(g.Flags)), w.Flags)
 			equal(t, what+"reserved", deref(g.Reserved), w.Counters.TotalMemoryReserved)
 			equal(t, what+"committed", deref(g.Committed), w.Counters.TotalMemoryCommitted)
 			equal(t, what+"free", deref(g.Free), w.FreeUnits*16)
-			equal(t, what+"busy", [4]uint64{deref(g.BusyBlocks), deref(g.BusyBytes), deref(g.LFHBlocks), deref(g.LargeBlocks)},
-				[4]uint64{blocks, bytes, front, large})
-			equal(t, what+"unreadable", len(g.Unreadable), 0)
 		}
 	}
 	equal(t, "heaps", len(got), count)
@@ -136,21 +146,31 @@ func TestLabAllocations(t *testing.T) {
 				t.Errorf("heap %s: block %v twice", key, a.Address)
 			}
 			byHeap[key][a.Address.String()] = a
-		case strings.Contains(err.Error(), want.HeapDamage.Broken), strings.Contains(err.Error(), "segment heaps"):
+		case strings.Contains(err.Error(), want.HeapDamage.Broken):
 		default:
 			comparison{t: t, holes: missing}.isHole(t, "allocations", err.Error())
 		}
 	}
-	kinds := map[string]string{"backend": "backend", "lfh": "lfh", "virtual": "large"}
+	kinds := map[string]string{"backend": "backend", "lfh": "lfh", "virtual": "large", "vs": "vs", "page": "backend", "large": "large"}
 	for _, p := range want.Processes {
 		for _, w := range p.Heaps {
 			got := byHeap[fmt.Sprintf("%d %s", p.PID, w.Base)]
-			if w.Type != "NT Heap" || got == nil {
-				continue
+			if got == nil {
+				continue // its header is out
 			}
-			busy := 0
+			busy, vs := 0, map[string]uint64{}
+			for _, sub := range w.VS {
+				for _, c := range sub.Chunks {
+					if !c.Busy {
+						vs[c.VA] = c.Size
+					}
+				}
+			}
 			for _, a := range w.Allocations {
 				g, ok := got[a.User]
+				if a.Kind == "vs" && a.State == "free" {
+					continue // joined with its neighbours since
+				}
 				if want.damaged(p.PID, a.Entry) || a.State != "busy" {
 					if ok {
 						t.Errorf("%s heap %s: %s is listed", p.Name, w.Base, a.User)
@@ -171,16 +191,21 @@ func TestLabAllocations(t *testing.T) {
 					busy--
 				case g.Kind == "lfh":
 					front++
+				case g.Kind == "vs":
+					chunk := Hex(g.Address - 16).String()
+					equal(t, w.Base+" free chunk "+chunk, g.Total, vs[chunk])
+					delete(vs, chunk)
 				default:
 					free[Hex(uint64(g.Address)-16).String()] = g.Total
 				}
 			}
 			equal(t, w.Base+" more busy blocks", busy, 0)
+			equal(t, w.Base+" free chunks not listed", len(vs), 0)
 			equal(t, w.Base+" free blocks", len(free), len(w.FreeList))
 			for _, f := range w.FreeList {
 				equal(t, w.Base+" free block "+f.Addr, free[f.Addr], f.Size)
 			}
-			for _, s := range w.Subsegments {
+			for _, s := range append(w.Subsegments, w.LFH...) {
 				front -= int(s.Count)
 			}
 			for _, a := range w.Allocations {

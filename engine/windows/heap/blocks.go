@@ -2,14 +2,13 @@ package heap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 )
 
 // The parts of a heap that give out blocks.
 const (
-	Backend = "backend"
+	Backend = "backend" // of a segment heap: a range of pages
 	LFH     = "lfh"
 	Large   = "large" // a block with memory of its own
 )
@@ -19,15 +18,12 @@ type Block struct {
 	Address    uint64 // what the program has
 	Size       uint64 // that it asked for; 0 in a free block
 	Total      uint64 // with header and slack
-	Kind       string // Backend, LFH or Large
+	Kind       string // Backend, LFH, VS or Large
 	Busy       bool
 	Entry      Entry
 	Segment    uint64 // the segment's header, 0 for large blocks
 	Subsegment uint64 // of front-end blocks
 }
-
-// ErrSegmentHeap says that a heap is a segment heap, whose blocks are not read.
-var ErrSegmentHeap = errors.New("the blocks of segment heaps are not read")
 
 // Blocks yields the blocks of programs, busy and free, by segment and address;
 // those of the front end where the memory lies that it has them in; large ones
@@ -35,7 +31,7 @@ var ErrSegmentHeap = errors.New("the blocks of segment heaps are not read")
 func (h Heap) Blocks(ctx context.Context) iter.Seq2[Block, error] {
 	return func(yield func(Block, error) bool) {
 		if h.Kind == Segment {
-			yield(Block{}, fmt.Errorf("heap %#x: %w", h.Address, ErrSegmentHeap))
+			h.segmentBlocks(ctx)(yield)
 			return
 		}
 		f, hasFront, err := h.front(ctx)

@@ -13,7 +13,14 @@ import (
 // the heap has no such block; the error is the last that the walk met.
 func (h Heap) Find(ctx context.Context, va uint64) (b Block, ok bool, err error) {
 	if h.Kind == Segment {
-		return b, false, fmt.Errorf("heap %#x: %w", h.Address, ErrSegmentHeap)
+		for b, e := range h.Blocks(ctx) {
+			if e != nil {
+				err = e
+			} else if va >= b.Entry.Address && va < b.Entry.End() {
+				return b, true, err
+			}
+		}
+		return b, false, err
 	}
 	for s, e := range h.Segments(ctx) {
 		if e != nil {

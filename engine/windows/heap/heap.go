@@ -1,6 +1,6 @@
 // Package heap reads the heaps of a process: NT heaps with their segments,
-// blocks, low-fragmentation front end and virtual blocks. Segment heaps are
-// recognised and named.
+// blocks, low-fragmentation front end and virtual blocks; segment heaps with
+// their page ranges, VS and LFH subsegments and large blocks.
 //
 // Structures are read through ntdll's types, or the kernel's, which are made
 // from the same source. Where neither has a type (the front end's are ntdll's
