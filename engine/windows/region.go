@@ -70,6 +70,7 @@ type regionQuery struct {
 	image     bool
 	committed bool
 	protect   PageProtection
+	protos    uint64 // address of the first prototype PTE, or 0
 }
 
 func (v VAD) newQuery() (*regionQuery, error) {
@@ -89,6 +90,11 @@ func (v VAD) newQuery() (*regionQuery, error) {
 		return nil, err
 	}
 	q.db, _ = v.proc.sys.PFNDatabase()
+	if mmvad, err := v.proc.sys.Type("_MMVAD"); err == nil {
+		if first, _, ok := v.prototypes(mmvad); ok {
+			q.protos = first
+		}
+	}
 	return q, nil
 }
 
@@ -99,13 +105,12 @@ func (q *regionQuery) from(ctx context.Context, at uint64) (Region, error) {
 		if n%1024 == 0 && ctx.Err() != nil {
 			return r, ctx.Err()
 		}
-		state, protect, span := q.page(at)
+		state, protect, end := q.page(at)
 		if n == 0 {
 			r.State, r.Protection = state, protect
 		} else if state != r.State || protect != r.Protection {
 			break
 		}
-		end := at | (span - 1)
 		if end >= q.v.End {
 			at = q.v.End + 1
 			break
@@ -120,53 +125,78 @@ func (q *regionQuery) from(ctx context.Context, at uint64) (Region, error) {
 // back.
 const decommitted = protectGuard
 
-// page returns the state of one page and how many bytes around it have the same
-// for the same reason.
-func (q *regionQuery) page(va uint64) (PageState, PageProtection, uint64) {
+// page returns the state of one page, and the last byte up to which the others
+// are the same for the same reason.
+func (q *regionQuery) page(va uint64) (state PageState, p PageProtection, end uint64) {
 	t, err := q.space.Translate(va)
+	one := va | (memory.PageSize - 1)
 	if err == nil {
-		span := max(t.PageSize, memory.PageSize)
 		switch {
 		case t.Flags&memory.ByPrototype != 0:
-			return StateCommitted, q.shared(&t), memory.PageSize
+			return StateCommitted, q.shared(&t), one
 		case t.State == memory.Valid:
-			return StateCommitted, hardwareProtection(t.Entry), span
+			return StateCommitted, hardwareProtection(t.Entry), va | (max(t.PageSize, memory.PageSize) - 1)
 		}
-		return q.software(t.Entry, memory.PageSize)
+		state, p = q.software(t.Entry)
+		return state, p, one
 	}
 	var e *memory.ReadError
 	if !errors.As(err, &e) {
-		return StateUnknown, 0, memory.PageSize
+		return StateUnknown, 0, one
 	}
-	span := max(e.Span, memory.PageSize)
+	all := va | (max(e.Span, memory.PageSize) - 1)
 	proto := t.Flags&memory.ByPrototype != 0
 	switch e.Kind {
 	case memory.NotInDump:
-		return StateUnknown, 0, span
+		return StateUnknown, 0, all
 	case memory.PageFile, memory.DemandZero, memory.InFile:
 		if proto {
-			return StateCommitted, q.fromPrototype(e.Entry), memory.PageSize
+			return StateCommitted, q.fromPrototype(e.Entry), one
 		}
-		return q.software(e.Entry, span)
+		state, p = q.software(e.Entry)
+		return state, p, all
 	case memory.Prototype:
-		return StateCommitted, q.protect, memory.PageSize
+		return StateCommitted, q.protect, q.prototypeHole(va, &t)
 	}
 	switch {
-	case q.private && !q.committed, proto:
-		return StateReserved, 0, span
+	case proto:
+		return StateReserved, 0, one
+	case q.private && !q.committed:
+		return StateReserved, 0, all
 	case !q.private:
-		span = memory.PageSize
+		return StateCommitted, q.protect, q.prototypeHole(va, &t)
 	}
-	return StateCommitted, q.protect, span
+	return StateCommitted, q.protect, all
+}
+
+// tableSpan is what one page table maps.
+const tableSpan = memory.PageSize / pteSize * memory.PageSize
+
+// prototypeHole returns the last byte up to which prototype PTEs are missing
+// like the one of va: there is no page table, and they lie in the same page,
+// which cannot be read. Sections of terabytes are mostly such holes.
+func (q *regionQuery) prototypeHole(va uint64, t *memory.Translation) uint64 {
+	one := va | (memory.PageSize - 1)
+	if q.protos == 0 {
+		return one
+	}
+	for _, step := range t.Steps {
+		if step.Level == "PTE" || step.Virtual {
+			return one
+		}
+	}
+	at := q.protos + (va-q.v.Start)>>memory.PageShift*pteSize
+	left := (memory.PageSize - at%memory.PageSize) / pteSize // in its page, itself too
+	return min(va|(tableSpan-1), one+(left-1)<<memory.PageShift)
 }
 
 // software reads an entry that is not valid and of the process's own.
-func (q *regionQuery) software(entry, span uint64) (PageState, PageProtection, uint64) {
+func (q *regionQuery) software(entry uint64) (PageState, PageProtection) {
 	p := q.entryProtection(entry)
 	if p == decommitted {
-		return StateReserved, 0, span
+		return StateReserved, 0
 	}
-	return StateCommitted, p, span
+	return StateCommitted, p
 }
 
 func (q *regionQuery) entryProtection(entry uint64) PageProtection {
