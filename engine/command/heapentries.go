@@ -38,12 +38,53 @@ func (h *heapCall) show(ctx context.Context, w heapShow) error {
 		}
 		if p.Kind == heap.Segment {
 			h.s.printf("%3d:   %08x \n", p.Index, p.Address)
-			h.s.notef("heap %x: %v", p.Address, heap.ErrSegmentHeap)
+			if w.any() {
+				if err := h.showSegmentHeap(ctx, p); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		if err := h.showHeap(ctx, p, w); err != nil {
 			return err
 		}
+	}
+	return ctx.Err()
+}
+
+// showSegmentHeap prints the blocks of a segment heap; the layout is ours.
+func (h *heapCall) showSegmentHeap(ctx context.Context, p heap.Heap) error {
+	titles := map[string]string{heap.Backend: "Page ranges", heap.VS: "VS", heap.LFH: "LFH", heap.Large: "Large Allocations"}
+	h.s.printf("    Segment Heap\n")
+	last := heap.Block{Kind: "none"}
+	for b, err := range p.Blocks(ctx) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			h.s.notef("%v", err)
+		}
+		if b.Address == 0 {
+			continue
+		}
+		sub := b.Subsegment
+		if b.Kind == heap.Large {
+			sub = 0 // every large block has a node of its own
+		}
+		if b.Kind != last.Kind || sub != last.Subsegment {
+			h.s.printf("\n    %s", titles[b.Kind])
+			if sub != 0 {
+				h.s.printf(" subsegment at %s", heapAddr(p, sub))
+			}
+			h.s.printf("\n")
+		}
+		last = b
+		last.Subsegment = sub
+		state := "free"
+		if b.Busy {
+			state = fmt.Sprintf("busy (%x)", b.Size)
+		}
+		h.s.printf("        %s: %05x - %s\n", heapAddr(p, b.Entry.Address), b.Total, state)
 	}
 	return ctx.Err()
 }
