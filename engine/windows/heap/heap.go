@@ -88,7 +88,7 @@ func (p *Process) Heaps(ctx context.Context) iter.Seq2[Heap, error] {
 		o := p.peb.Object()
 		lost := false
 		seen := map[uint64]bool{}
-		more := p.list(ctx, o.Field("NumberOfHeaps"), o.Field("ProcessHeaps"), 8, &index, func(h Heap, err error) bool {
+		more := p.list(ctx, p.pebMember("NumberOfHeaps", pebNumberOfHeaps, 4), p.pebMember("ProcessHeaps", pebProcessHeaps, 8), 8, &index, func(h Heap, err error) bool {
 			lost = lost || err != nil && h.Address == 0
 			seen[h.Address] = true
 			return yield(h, err)
@@ -105,6 +105,21 @@ func (p *Process) Heaps(ctx context.Context) iter.Seq2[Heap, error] {
 		table := number(space, peb32+peb32ProcessHeaps, 4)
 		p.list(ctx, count, table, 4, &index, yield)
 	}
+}
+
+// Members of the 64-bit _PEB (every Windows since Vista), for symbols that do
+// not have them.
+const (
+	pebNumberOfHeaps = 0xe8
+	pebProcessHeaps  = 0xf0
+)
+
+func (p *Process) pebMember(name string, off uint64, size int) value {
+	o := p.peb.Object()
+	if !o.Has(name) {
+		return number(o.Space(), o.Addr()+off, size)
+	}
+	return o.Field(name)
 }
 
 // Members of _PEB32 (x86 _PEB of every Windows since XP).
