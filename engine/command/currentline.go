@@ -143,3 +143,12 @@ func (s *Session) addressText(va uint64) string {
 	}
 	return format.Addr(va)
 }
+
+// dumpPointerSize is the size of pointers in the dump, whatever machine is
+// effective.
+func (s *Session) dumpPointerSize() int {
+	if s.ownMachine() == x86Machine {
+		return 4
+	}
+	return pointerSize
+}

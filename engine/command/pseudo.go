@@ -128,7 +128,7 @@ var pseudos = map[string]pseudo{
 	"$dsid":     plain(number(0)),
 	"$exp":      untyped(func(s *Session) (uint64, error) { return s.pseudo.last, nil }),
 	"$p":        plain(func(s *Session) (uint64, error) { return s.pseudo.p, nil }),
-	"$ptrsize":  of(typeUint32, number(pointerSize)),
+	"$ptrsize":  of(typeUint32, func(s *Session) (uint64, error) { return uint64(s.dumpPointerSize()), nil }),
 	"$pagesize": of(typeUint32, number(memory.PageSize)),
 	"$dbgtime":  plain(func(*Session) (uint64, error) { return uint64(time.Now().UnixNano()/100) + unixEpoch, nil }),
 

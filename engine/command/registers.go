@@ -217,7 +217,7 @@ func (s *Session) registerText(name string, mask registerMask) (string, bool) {
 		switch {
 		case bits == 64 && mask&maskInteger64 == 0:
 			return hexDigits(v&0xffffffff, 8), true
-		case bits == 64, name == "efl", name == "mxcsr", bits == 16 && wholeWord(name):
+		case bits == 64, bits == 32 && x86Code(s.scope.regs), name == "efl", name == "mxcsr", bits == 16 && wholeWord(name):
 			return hexDigits(v, bits/4), true
 		}
 		return strconv.FormatUint(v, 16), true

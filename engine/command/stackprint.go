@@ -67,9 +67,6 @@ func (v stackView) header() string {
 	return b.String() + "Call Site\n"
 }
 
-// stackColumns are the columns of a plain k.
-const stackColumns = "Child-SP          RetAddr               Call Site\n"
-
 // printStackRow prints one row. behind tells that a frame with stack pointer
 // previous came before it.
 func (s *Session) printStackRow(ctx context.Context, v stackView, space memory.Space, n int, row stackRow, behind bool, previous uint64) {

@@ -144,7 +144,7 @@ func (userDebuggee) pseudo(name string) (pseudo, bool) {
 }
 
 func (u userDebuggee) process(*Session) (windows.Process, error) { return u.Process(), nil }
-func (userDebuggee) teb(s *Session) (uint64, error) { return s.scope.thread.Addr(), nil }
+func (userDebuggee) teb(s *Session) (uint64, error)              { return s.scope.thread.Addr(), nil }
 
 func (u userDebuggee) peb(s *Session) (uint64, error) { return u.PEBOf(s.scope.thread.Addr()) }
 

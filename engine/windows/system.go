@@ -231,18 +231,20 @@ func (s *System) Type(name string) (*types.Type, error) {
 
 func (s *System) lookupType(name string) (*types.Type, error) {
 	m := s.typeModule()
-	if m == nil {
-		return nil, ErrNoKernel
-	}
-	if src := m.Types(); src != nil {
-		if t, ok := src.Type(name); ok {
-			return t, nil
+	if m != nil {
+		if src := m.Types(); src != nil {
+			if t, ok := src.Type(name); ok {
+				return t, nil
+			}
 		}
 	}
 	if s.profile != nil {
 		if t, ok := s.profile.Type(name); ok {
 			return t, nil
 		}
+	}
+	if m == nil {
+		return nil, ErrNoKernel
 	}
 	return nil, &types.NoTypeError{Name: m.Name + "!" + name}
 }

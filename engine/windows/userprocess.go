@@ -14,6 +14,7 @@ import (
 	"kdap/engine/dump"
 	"kdap/engine/memory"
 	"kdap/engine/pe"
+	"kdap/engine/profile"
 	"kdap/engine/symbols"
 	"kdap/engine/types"
 )
@@ -41,6 +42,17 @@ func OpenUser(u *dump.UserFile, finder *symbols.Finder) *System {
 	}
 	s.kernel = newImageBacked(u.Space(), mods)
 	s.kernelModsOnce.Do(func() { s.kernelMods = mods })
+	if p.Machine() == profileMachine && u.System != nil {
+		// The process's own structures are the same in all builds of a family,
+		// and nearly in all.
+		known := profile.For(u.System.BuildNumber)
+		if len(known) == 0 {
+			known = profile.Neighbours(u.System.BuildNumber)
+		}
+		if len(known) > 0 {
+			s.profile = known[0]
+		}
+	}
 	if e := u.Exception; e != nil {
 		for i, t := range u.Threads {
 			if t.ID == e.ThreadID {
