@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"kdap/engine"
 	"kdap/engine/command"
@@ -43,6 +44,9 @@ func (c *console) close() {
 }
 
 const prompt = "kd> "
+
+// longest is how long an example may take: one that does not end is no example.
+const longest = 20 * time.Second
 
 // How much of an output an example shows, unless its fence has a number.
 const defaultLines = 24
@@ -101,6 +105,8 @@ func (c *console) examples(ctx context.Context, text string) (string, error) {
 // would have it. A command that fails is an example, too.
 func (c *console) run(ctx context.Context, s *command.Session, line string) (string, error) {
 	var b bytes.Buffer
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
 	err := s.Execute(ctx, line, command.Output{Out: &b})
 	if err != nil && !errors.Is(err, command.ErrFailed) && !errors.Is(err, command.ErrQuit) {
 		return "", err
