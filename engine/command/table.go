@@ -55,6 +55,7 @@ func families() [][]*Command {
 		heapCommands(),
 		ioCommands(),
 		lockCommands(),
+		registryCommands(),
 		securityCommands(),
 		queueCommands(),
 		winSessionCommands(),

@@ -107,12 +107,22 @@ func (r *Registry) Cells(ctx context.Context, bin Bin) iter.Seq2[CellInfo, error
 	}
 }
 
-// FreeBins yields the entries of a storage's list of free bins.
-func (h *Hive) FreeBins(ctx context.Context, s Storage) iter.Seq2[uint64, error] {
-	return func(yield func(uint64, error) bool) {
+// A FreeBin is an entry of a hive's list of free bins.
+type FreeBin struct {
+	Addr                    uint64 // of the entry
+	Size, FileOffset, Flags uint32
+}
+
+// The symbols do not describe the entries: a list entry, then these three
+// dwords. Source: public descriptions of the configuration manager.
+const freeBinNumbers = 0x10
+
+// FreeBins yields the list of free bins of a storage.
+func (h *Hive) FreeBins(ctx context.Context, s Storage) iter.Seq2[FreeBin, error] {
+	return func(yield func(FreeBin, error) bool) {
 		head := h.obj.Field("Hive.Storage").Index(int(s)).Field("FreeBins")
 		if err := head.Err(); err != nil {
-			yield(0, fmt.Errorf("hive %#x: free bins: %w", h.Addr(), err))
+			yield(FreeBin{}, fmt.Errorf("hive %#x: free bins: %w", h.Addr(), err))
 			return
 		}
 		seen := map[uint64]bool{}
@@ -122,17 +132,64 @@ func (h *Hive) FreeBins(ctx context.Context, s Storage) iter.Seq2[uint64, error]
 				err = errors.New("the list does not close")
 			}
 			if err != nil {
-				yield(0, fmt.Errorf("hive %#x: free bins, after %#x: %w", h.Addr(), at.Addr(), err))
+				yield(FreeBin{}, fmt.Errorf("hive %#x: free bins, after %#x: %w", h.Addr(), at.Addr(), err))
 				return
 			}
 			if next == head.Addr() {
 				return
 			}
 			seen[next] = true
-			if !yield(next, nil) {
+			b, err := memory.ReadBytes(h.reg.sys.Kernel(), next+freeBinNumbers, 12)
+			if err != nil {
+				yield(FreeBin{}, fmt.Errorf("hive %#x: free bin %#x: %w", h.Addr(), next, err))
+				return
+			}
+			le := binary.LittleEndian
+			if !yield(FreeBin{next, le.Uint32(b), le.Uint32(b[4:]), le.Uint32(b[8:])}, nil) {
 				return
 			}
 			at = head.At(next, head.Type())
+		}
+	}
+}
+
+// A View is a run of blocks that lie together in the process Registry.
+type View struct {
+	Addr  uint64
+	Size  uint32
+	First Cell
+}
+
+// Views yields where the hive's file is mapped, from its map. Hives in pool
+// have no views.
+func (h *Hive) Views(ctx context.Context) iter.Seq2[View, error] {
+	return func(yield func(View, error) bool) {
+		m, err := h.Storage(Stable)
+		if err != nil {
+			yield(View{}, err)
+			return
+		}
+		var v View
+		for at := uint64(0); at < uint64(m.Length) && ctx.Err() == nil; at += blockSize {
+			b, err := h.Block(Cell(at))
+			if err == nil && v.Size > 0 && b.Addr == v.Addr+uint64(v.Size) {
+				v.Size += blockSize
+				continue
+			}
+			if v.Size > 0 && !yield(v, nil) {
+				return
+			}
+			v = View{}
+			if err != nil {
+				if !yield(View{}, h.damage(Cell(at), 0, "block", err)) {
+					return
+				}
+			} else if b.Addr < userHalf {
+				v = View{Addr: b.Addr, Size: blockSize, First: Cell(at)}
+			}
+		}
+		if v.Size > 0 {
+			yield(v, nil)
 		}
 	}
 }

@@ -92,8 +92,11 @@ type Node struct {
 	ClassLength                             uint16
 	Name                                    string
 
-	raw []byte // of the header: a hive exit lays a reference over it
+	written uint64
 }
+
+// WriteTime returns LastWrite as it stands in the node, in 100 ns since 1601.
+func (n Node) WriteTime() uint64 { return n.written }
 
 // parseNode reads a key node; b is what follows the cell's size.
 func parseNode(b []byte) (Node, error) {
@@ -110,7 +113,7 @@ func parseNode(b []byte) (Node, error) {
 		MaxNameLen: uint32(le.Uint16(b[0x34:])), UserFlags: uint32(b[0x36] & 0xf), VirtualFlags: uint32(b[0x36] >> 4), Debug: uint32(b[0x37]),
 		MaxClassLen: le.Uint32(b[0x38:]), MaxValueNameLen: le.Uint32(b[0x3c:]), MaxValueDataLen: le.Uint32(b[0x40:]),
 		WorkVar: le.Uint32(b[0x44:]), ClassLength: le.Uint16(b[0x4a:]),
-		raw: b[:nodeHeader],
+		written: le.Uint64(b[4:]),
 	}
 	if n.Signature != signatureNode && n.Signature != signatureLink {
 		return n, fmt.Errorf("signature %#x is no key node's", n.Signature)

@@ -89,7 +89,7 @@ func (b ControlBlock) Path() (string, error) { return b.reg.sys.KeyControlBlockP
 
 // LastWrite returns when its key was changed last.
 func (b ControlBlock) LastWrite() (time.Time, error) {
-	v, err := b.obj.Field("KcbLastWriteTime").Uint()
+	v, err := b.obj.FirstField("KcbLastWriteTime.QuadPart", "KcbLastWriteTime").Uint()
 	return windows.FileTime(v), err
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"kdap/engine"
+	"kdap/engine/memory"
 	"kdap/internal/truth"
 )
 
@@ -404,5 +406,75 @@ func TestLabBins(t *testing.T) {
 			equal(t, fmt.Sprintf("bins of %#x storage %d", h.Addr(), s), got, n)
 		}
 		i++
+	}
+}
+
+// noise is memory with wrong bytes here and there.
+type noise struct {
+	memory.Space
+	seed uint64
+}
+
+func (n noise) Read(va uint64, p []byte) (int, error) {
+	got, err := n.Space.Read(va, p)
+	for i := range got {
+		h := (va + uint64(i) + n.seed) * 0x9e3779b97f4a7c15
+		if h>>32%61 == 0 {
+			p[i] ^= byte(h >> 24)
+		}
+	}
+	return got, err
+}
+
+// TestDamagedCells walks the registry with wrong bytes in the cells: every
+// walk ends, and all that is wrong comes with its place.
+func TestDamagedCells(t *testing.T) {
+	r, _ := openLab(t, "lab19041")
+	clean := r.space
+	for seed := range uint64(20) {
+		r.space = noise{clean, seed}
+		seen := map[string]bool{}
+		var walk func(k *Key, depth int)
+		check := func(err error) {
+			var damage *Damage
+			if err != nil && !errors.As(err, &damage) {
+				t.Errorf("%v: no place", err)
+			}
+		}
+		walk = func(k *Key, depth int) {
+			at := fmt.Sprint(k.Hive.Addr(), k.Cell)
+			if seen[at] || depth > maxDepth {
+				return
+			}
+			seen[at] = true
+			_, err := k.Class()
+			check(err)
+			_, err = k.Path()
+			check(err)
+			for v, err := range k.Values(t.Context()) {
+				check(err)
+				if err == nil {
+					_, err = v.Data()
+					check(err)
+				}
+			}
+			for sub, err := range k.SubKeys(t.Context()) {
+				check(err)
+				if err == nil {
+					walk(sub, depth+1)
+				}
+			}
+		}
+		for h := range r.Hives() {
+			if h == nil {
+				continue
+			}
+			if k, err := h.Root(); err == nil {
+				walk(k, 0)
+			}
+		}
+		if seed == 0 && len(seen) < 2 {
+			t.Errorf("only %d keys", len(seen))
+		}
 	}
 }

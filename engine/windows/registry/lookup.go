@@ -92,6 +92,10 @@ func (r *Registry) walk(ctx context.Context, path string) (k *Key, next string, 
 	return k, next, nil
 }
 
+// Mount returns the hive that is mounted nearest above a full path, and the
+// path's part below it; nil when no hive is.
+func (r *Registry) Mount(path string) (*Hive, string) { return r.hiveOf(path) }
+
 // hiveOf returns the hive that is mounted nearest above the path, and the rest.
 func (r *Registry) hiveOf(path string) (*Hive, string) {
 	var found *Hive
