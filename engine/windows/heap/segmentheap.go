@@ -366,6 +366,9 @@ func (w *segmentHeap) node(at, parent uint64, encoded bool, depth int) bool {
 	if links[2]&^7 != parent || depth > maxTreeDepth {
 		return w.fail("large blocks: node %#x has parent %#x, not %#x", at, links[2]&^7, parent)
 	}
+	if links[0] != 0 && links[0] == links[1] {
+		return w.fail("large blocks: node %#x has one child twice", at)
+	}
 	if !w.node(links[0], at, encoded, depth+1) {
 		return false
 	}
