@@ -93,15 +93,28 @@ func (s *Session) reloadUser(ctx context.Context, p windows.Process) {
 		s.printf("Unable to get PEB pointer\n")
 	case err != nil || peb == 0 && !p.IsSystem():
 		s.printf("PEB address is NULL !\n")
-	case peb != 0 && p.PEBPagedOut():
-		s.printf("PEB is paged out (Peb.Ldr = %s).  Type \".hh dbgerr001\" for details\n", format.Addr(p.LdrField(peb)))
-		if n := len(set.All()); n > 0 {
-			s.notef("%d user modules are known by the process's VADs", n)
-		}
+	case s.tellPagedOutPEB(p, len(set.All())):
 	default:
 		s.printDots(len(set.All()))
 		s.printLoadErrors(ctx)
 	}
+}
+
+// tellPagedOutPEB prints WinDbg's line about a PEB that is paged out; modules
+// counts those that are known without it. It reports whether it was needed.
+func (s *Session) tellPagedOutPEB(p windows.Process, modules int) bool {
+	if p.Addr() == 0 {
+		return false
+	}
+	peb, err := p.PEB()
+	if err != nil || peb == 0 || !p.PEBPagedOut() {
+		return false
+	}
+	s.printf("PEB is paged out (Peb.Ldr = %s).  Type \".hh dbgerr001\" for details\n", format.Addr(p.LdrField(peb)))
+	if modules > 0 {
+		s.notef("%d user modules are known by the process's VADs", modules)
+	}
+	return true
 }
 
 // dotsInLine is how many modules a line of progress dots stands for.

@@ -149,6 +149,10 @@ func (k kernelDebuggee) printLoaded(ctx context.Context, s *Session) {
 		}
 	}
 	s.printDots(unloaded)
+	if nt := s.sys.Nt(); nt != nil {
+		s.symbolsOf(ctx, nt)
+	}
+	s.printLoadErrors(ctx)
 }
 
 func (k kernelDebuggee) event() (dump.Exception, string) { return k.t.Dump.Header.Exception(), "" }

@@ -29,6 +29,9 @@ func (s *Session) displayString(ctx context.Context, c *expr.Cursor, d displayCa
 		return err
 	}
 	read := newTextReader(d.space, r.Addr, unit)
+	if ch, readable := read.char(); readable {
+		s.pseudo.p = uint64(ch)
+	}
 	next, err := s.stringRows(ctx, read, r.Count, d.width)
 	s.setDisplayNext(next)
 	return err

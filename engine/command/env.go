@@ -130,6 +130,9 @@ func (e env) Symbol(name string) (expr.Symbol, error) {
 		if found, ok := t.Lookup(sym); ok {
 			return expr.Symbol{Name: found.Name, Module: m.Name, Addr: m.Base + uint64(found.RVA), Type: found.Type()}, nil
 		}
+		if v, typ, ok := t.Constant(sym); ok {
+			return expr.Symbol{Name: sym, Module: m.Name, Type: typ, Bits: v, Constant: true}, nil
+		}
 	}
 	return expr.Symbol{}, expr.ErrNotFound
 }
@@ -174,10 +177,8 @@ func (s *Session) moduleNamed(ctx context.Context, name string) *windows.Module 
 func (e env) Type(module, name string) (*types.Type, bool) {
 	mods := e.s.modulesFor(e.ctx, module)
 	for _, m := range mods {
-		if src := e.s.symbolsOf(e.ctx, m).Types(); src != nil {
-			if t, ok := src.Type(name); ok {
-				return t, true
-			}
+		if t, ok := e.s.symbolsOf(e.ctx, m).Type(name); ok {
+			return t, true
 		}
 	}
 	return nil, false

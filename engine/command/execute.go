@@ -282,6 +282,9 @@ func (s *Session) unknown(cur *expr.Cursor, name string) error {
 	}
 	s.suggest(name)
 	if name[0] == '!' {
+		if dll, export, ok := strings.Cut(name[1:], "."); ok && strings.EqualFold(dll, "dbghelp") {
+			return Failf("%s has no %s export", dll, export) // the one DLL that the bare engine has loaded
+		}
 		return Failf("%s is not extension gallery command\nNo export %s found\n", name[1:], name[1:])
 	}
 	end := len(cur.Text)

@@ -94,7 +94,9 @@ func recordBlocks(t testing.TB, name string) []recordBlock {
 var (
 	noiseLine = regexp.MustCompile(`^(\*\*\* (WARNING|ERROR): .*|Unable to load image .*|Unable to change protection for image|HRESULT [0-9a-f]{8}|\s*debugger time: .*|` +
 		`Loading (User|Kernel) Symbols|Loading unloaded module list|\.{1,64}|\*{60,}|\*\*\* .*\*\*\*)$`)
-	folder = regexp.MustCompile(`(?i)[a-z]:\\(?:[^\\\s:*?"<>|]+\\)*([^\\\s]+\.(?:pdb|dll|exe|sys|dmp|c|h|cpp)\b)|\.{0,2}/(?:[^/\s:]+/)*([^/\s]+\.(?:pdb|dll|exe|sys|dmp|c|h|cpp)\b)`)
+	extensions = `\.(?:pdb|dll|exe|sys|dmp|c|h|cpp)\b)`
+	folder     = regexp.MustCompile(`(?i)(^|[^\w\\])[a-z]:\\(?:[^\\\s:*?"<>|]+\\)*([^\\\s]+` + extensions)
+	unixFolder = regexp.MustCompile(`(?i)(^|[^\w/.])\.{0,2}/(?:[^/\s:]+/)*([^/\s]+` + extensions)
 )
 
 // level removes from an answer what depends on the machine.
@@ -109,7 +111,8 @@ func level(output string) string {
 			continue
 		}
 		if !noiseLine.MatchString(l) {
-			lines = append(lines, folder.ReplaceAllString(l, "$1$2"))
+			l = folder.ReplaceAllString(l, "$1$2")
+			lines = append(lines, unixFolder.ReplaceAllString(l, "$1$2"))
 		}
 	}
 	return strings.Trim(strings.Join(lines, "\n"), "\n")

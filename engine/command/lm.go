@@ -27,9 +27,6 @@ func cmdLm() *Command {
 			if err != nil {
 				return err
 			}
-			if o.name != nil {
-				s.useScope()
-			}
 			s.settle(ctx)
 			return s.listModules(ctx, o)
 		},

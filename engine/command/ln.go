@@ -55,6 +55,9 @@ func cmdLn() *Command {
 func (s *Session) listNearest(ctx context.Context, va uint64, dml bool) {
 	m := s.moduleSet(ctx).Find(va)
 	if m == nil {
+		if text := s.symbolText(ctx, va); text != "" { // in a driver that is gone
+			s.printf("(%s)   %s\n", s.addressText(va), visible(text))
+		}
 		return
 	}
 	t, rva := s.symbolsOf(ctx, m), uint32(va-m.Base)

@@ -66,7 +66,8 @@ func refusals() []refused {
 		{refuseMemory, "e ea eb ed eD ef ep eq eu ew eza ezu", refusedEnter},
 		{refuseMemory, "f fp m", refusedFill},
 		{refuseMemory, ".dvalloc .dvfree", syntaxErrorAtEnd},
-		{refuseMemory, "a !eb !ed .closehandle", nil},
+		{refuseMemory, "a", refusedAssembly},
+		{refuseMemory, "!eb !ed .closehandle", nil},
 		{refuseMemory, ".readmem", refusedRead},
 		{refuseHardware, "rdmsr wrmsr", refusedMSR},
 		{refuseHardware, "ib iw id ob ow od", caretAt("Operation not supported in current debug session", 2)},
@@ -194,6 +195,16 @@ func refusedDataBreakpoints(_ context.Context, _ *Session, c *Call) error {
 		return expr.Caret("Memory access error", c.Args.Pos)
 	}
 	return Failf("Unable to apply data breakpoints, HRESULT 0x8000FFFF")
+}
+
+// refusedAssembly tells of a wrong address first.
+func refusedAssembly(_ context.Context, s *Session, c *Call) error {
+	if !c.Args.Done() {
+		if _, err := s.address(c.Args); err != nil {
+			return err
+		}
+	}
+	return &refusal{text: refuseMemory}
 }
 
 // refusedEnter reads the operands of the e commands, as WinDbg does before it fails.

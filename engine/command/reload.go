@@ -52,6 +52,17 @@ type reloadOptions struct {
 	base, size, stamp uint64
 }
 
+// noPathBox is the answer to a load without a symbol path.
+const noPathBox = `*********************************************************************
+* Symbols can not be loaded because symbol path is not initialized. *
+*                                                                   *
+* The Symbol Path can be set by:                                    *
+*   using the _NT_SYMBOL_PATH environment variable.                 *
+*   using the -y <symbol_path> argument when starting the debugger. *
+*   using .sympath and .sympath+                                    *
+*********************************************************************
+`
+
 func runReload(ctx context.Context, s *Session, c *Call) error {
 	o, err := s.reloadOptions(c)
 	if err != nil {
@@ -59,6 +70,10 @@ func runReload(ctx context.Context, s *Session, c *Call) error {
 	}
 	if o.given['i'] {
 		o.given['f'] = true
+	}
+	if o.given['f'] && len(s.finder().Path) == 0 {
+		s.printf("%s", noPathBox)
+		return nil
 	}
 	switch {
 	case o.unloaded:
@@ -148,6 +163,9 @@ func (s *Session) reloadModule(c *expr.Cursor, o *reloadOptions) error {
 // reloadAll reads the lists again.
 func (s *Session) reloadAll(ctx context.Context, o reloadOptions) {
 	switch {
+	case s.sys.User() != nil:
+		s.reloadProcess(ctx, o)
+		return
 	case o.given['d']:
 		s.printf("Reloading current modules\n")
 		all := s.moduleSet(ctx).All()
@@ -183,6 +201,19 @@ func (s *Session) reloadAll(ctx context.Context, o reloadOptions) {
 	if !o.user {
 		s.loadScope(ctx)
 	}
+	s.printLoadErrors(ctx)
+}
+
+// reloadProcess is .reload in the dump of one process: its modules are all there are.
+func (s *Session) reloadProcess(ctx context.Context, o reloadOptions) {
+	s.modules.loadKernel()
+	mods := s.moduleSet(ctx).Listed()
+	if o.given['f'] {
+		s.forceList(ctx, mods, o)
+	} else {
+		s.printDots(len(mods))
+	}
+	s.loadScope(ctx)
 	s.printLoadErrors(ctx)
 }
 
@@ -252,6 +283,7 @@ func (s *Session) reloadUserList(ctx context.Context, o reloadOptions) {
 	switch {
 	case o.given['f']:
 		s.forceList(ctx, mods, o)
+	case s.tellPagedOutPEB(s.scope.process, len(mods)):
 	case len(mods) > 0 || !o.given['l']:
 		s.printDots(len(mods))
 	}

@@ -21,6 +21,8 @@ type wordSettings struct {
 	noUnicode       bool // .typeopt -u
 	longStatus      bool // .enable_long_status
 	forceRadix      bool // .force_radix_output
+	symbolFailures  bool // .show_sym_failures
+	typeFailures    bool
 	netsyms         string
 	prompt          string // .pcmd
 	filter          string // .ofilter
@@ -55,6 +57,7 @@ func settingCommands() []*Command {
 		word(".typeopt", "[+u|-u]", "options for showing types", runTypeopt),
 		word(".locale", "[Locale]", "the locale of outputs", runLocale),
 		word("sq", "[e|d]", "quiet mode", runQuiet),
+		word(".show_sym_failures", "[/s|/S] [/t|/T]", "whether look-ups that fail are told", runShowFailures),
 		word("ss", "[n|a|w]", "the suffix symbols are tried with", runSuffix),
 		word("sx", "[e|d|n|i|r] [Event]", "what happens at events: nothing in a dump", runSx),
 		word(".sxcmds", "", "commands that set the event filters", func(context.Context, *Session, *Call) error { return nil }),
@@ -282,7 +285,7 @@ func runQuiet(_ context.Context, s *Session, c *Call) error {
 
 func runSuffix(_ context.Context, s *Session, c *Call) error {
 	if c.Args.Done() {
-		names := map[string]string{"": "n - no suffix", "n": "n - no suffix", "a": "a - ASCII", "w": "w - wide"}
+		names := map[string]string{"": "n - no suffix", "n": "n - no suffix", "a": "a - ascii", "w": "w - wide"}
 		s.printf("%s\n", names[s.words.suffix])
 		return nil
 	}
@@ -292,6 +295,29 @@ func runSuffix(_ context.Context, s *Session, c *Call) error {
 		return expr.Caret("Syntax error", start)
 	}
 	s.words.suffix = w
+	return nil
+}
+
+// runShowFailures shows two switches. Nothing is told of failures beyond what
+// commands say.
+func runShowFailures(_ context.Context, s *Session, c *Call) error {
+	for !c.Args.Done() {
+		start := c.Args.Pos
+		switch c.Word() {
+		case "/s":
+			s.words.symbolFailures = true
+		case "/S":
+			s.words.symbolFailures = false
+		case "/t":
+			s.words.typeFailures = true
+		case "/T":
+			s.words.typeFailures = false
+		default:
+			return expr.Caret("Syntax error", start)
+		}
+	}
+	s.printf("Show symbol lookup failures: %s\n", either(s.words.symbolFailures, "yes", "no"))
+	s.printf("Show type lookup failures: %s\n", either(s.words.typeFailures, "yes", "no"))
 	return nil
 }
 

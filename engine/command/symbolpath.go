@@ -1,6 +1,8 @@
 package command
 
 import (
+	"os"
+
 	"kdap/engine/symbols"
 )
 
@@ -21,7 +23,7 @@ type symbolSource struct {
 }
 
 // tableBits are the symbol options that change what a table answers.
-const tableBits = symbols.CaseInsensitive | symbols.Undname | symbols.LoadAnything |
+const tableBits = symbols.CaseInsensitive | symbols.Undname | symbols.LoadAnything | symbols.ExactSymbols |
 	symbols.PublicsOnly | symbols.NoPublics | symbols.AutoPublics
 
 // shared reports that the target's tables are what the session wants.
@@ -73,6 +75,20 @@ func (s *Session) changeImagePath(p symbols.Path) {
 	s.symbols.own = f
 }
 
+// foldersExist reports a path whose folders, caches included, are all there.
+// The debugger looks for nothing at once where one is missing.
+func foldersExist(p symbols.Path) bool {
+	for _, e := range p {
+		if e.Kind == symbols.Server || e.Stores[0] == "" {
+			continue
+		}
+		if st, err := os.Stat(e.Stores[0]); err != nil || !st.IsDir() {
+			return false
+		}
+	}
+	return len(p) > 0
+}
+
 // deferAll puts all modules back to deferred: the next use loads them anew.
 func (s *Session) deferAll() {
 	for _, st := range s.modules.states {
@@ -80,7 +96,7 @@ func (s *Session) deferAll() {
 	}
 	s.symbols.started = true // the kernel waits for its first use, too
 	s.modules.scope, s.modules.scopes = nil, nil
-	if nt := s.sys.Nt(); nt != nil && s.symbols.noisy && !s.modules.removed[nt] {
+	if nt := s.sys.Nt(); nt != nil && s.symbols.noisy && !s.modules.removed[nt] && foldersExist(s.finder().Path) {
 		s.symbolsOf(s.ctx, nt) // what noisy mode tells of it comes first
 	}
 }

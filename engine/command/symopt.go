@@ -95,7 +95,7 @@ func (s *Session) setSymopt(ctx context.Context, opts uint32) {
 	s.settings.symopt = opts
 	s.settings.lines = opts&symoptLines != 0
 	s.symbols.noisy = opts&symoptDebug != 0
-	if changed&^(symoptDebug|symoptNoPrompts) == 0 {
+	if changed&^(symoptDebug|symoptNoPrompts|symoptNoUnqualified) == 0 {
 		return
 	}
 	s.deferAll()
@@ -158,6 +158,13 @@ func cmdSym() *Command {
 				s.printf("!sym <noisy/quiet - prompts/prompts off> - ")
 			}
 			c.Args.Pos = c.end0()
+			if opts&symoptDebug != 0 && !s.symbols.noisy {
+				// What was used before was loaded before, in silence.
+				if nt := s.sys.Nt(); nt != nil && s.symbols.own != nil {
+					s.symbolsOf(ctx, nt)
+				}
+				s.settle(ctx)
+			}
 			s.settings.symopt = opts
 			s.symbols.noisy = opts&symoptDebug != 0
 			mode, prompts := "quiet", "on"

@@ -129,7 +129,7 @@ func fileNameOnly(m *windows.Module, name string) bool {
 // characters is a pattern.
 func isPlainModule(name string) bool {
 	return !strings.ContainsFunc(name, func(r rune) bool {
-		return !(r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= 0x80)
+		return !(r == '_' || r == '.' || r == '$' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= 0x80)
 	})
 }
 

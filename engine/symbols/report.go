@@ -45,6 +45,16 @@ func (r *Report) Found() bool {
 	return len(r.Tries) > 0 && r.Tries[len(r.Tries)-1].Outcome == Matched
 }
 
+// Mismatched reports whether a file of another image was found.
+func (r *Report) Mismatched() bool {
+	for _, t := range r.Tries {
+		if t.Outcome == Mismatched {
+			return true
+		}
+	}
+	return false
+}
+
 // String tells the outcome in one sentence, with everything that was not plainly
 // missing.
 func (r *Report) String() string {

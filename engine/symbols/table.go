@@ -37,6 +37,7 @@ const (
 	Undname         Options = 0x2
 	LoadLines       Options = 0x10
 	LoadAnything    Options = 0x40
+	ExactSymbols    Options = 0x400 // where only a PDB of another build was found, nothing stands in for it
 	PublicsOnly     Options = 0x4000
 	NoPublics       Options = 0x8000
 	AutoPublics     Options = 0x10000
@@ -226,6 +227,20 @@ func (t *Table) Type(name string) (*types.Type, bool) {
 		return f.TypeFold(name)
 	}
 	return t.types.Type(name)
+}
+
+// Constant returns the value and type of a named constant, as enumerators that
+// the program uses are.
+func (t *Table) Constant(name string) (value uint64, typ *types.Type, ok bool) {
+	if t.pdb == nil {
+		return 0, nil, false
+	}
+	for g := range t.pdb.LookupGlobals(name) {
+		if (g.Kind == pdb.SConstant || g.Kind == pdb.SManConstant) && (g.Name == name || t.opts&CaseInsensitive != 0) {
+			return g.Value, t.pdb.TypeByIndex(g.TI), true
+		}
+	}
+	return 0, nil, false
 }
 
 // HasLines reports whether there are source lines.

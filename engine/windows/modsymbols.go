@@ -80,6 +80,9 @@ func (m *Module) LoadSymbols(ctx context.Context, f *symbols.Finder, opts symbol
 	}
 	want := symbols.Want{PDB: cv.Name, GUID: cv.GUID, Age: cv.Age, Ext: extension(m.ImageName)}
 	found, report, err := f.Find(ctx, want)
+	if err != nil && opts&symbols.ExactSymbols != 0 && report.Mismatched() {
+		return symbols.NewExportTable(nil, opts), report, fmt.Errorf("%v", report)
+	}
 	if err != nil {
 		return m.exports(ctx, f, opts), report, fmt.Errorf("%v", report)
 	}
