@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"kdap/engine/windows"
 	"kdap/internal/truth"
 )
 
@@ -47,7 +48,13 @@ func TestLabRegistry(t *testing.T) {
 	if err := json.Unmarshal(b, &want); err != nil {
 		t.Fatal(err)
 	}
-	sys := openLab(t, "lab19041.dmp", filepath.Join(truth.Dir(t), "symbols"))
+	store := filepath.Join(truth.Dir(t), "symbols")
+	for name, path := range map[string]string{"pdb": store, "isf": isfPath(t, store)} {
+		t.Run(name, func(t *testing.T) { compareRegistry(t, openLab(t, "lab19041.dmp", path), want) })
+	}
+}
+
+func compareRegistry(t *testing.T, sys *windows.System, want registryTruth) {
 	reg := want.Registry
 	hives := collect(t, Hives(t.Context(), sys, Filter{}), nil)
 	equal(t, "hives", len(hives), len(reg.Hives))

@@ -170,31 +170,39 @@ func (h *Hive) Block(c Cell) (Block, error) {
 	if err != nil {
 		return Block{}, err
 	}
-	e := types.NewObject(kernel, t, table+index*t.Size)
+	b, err := blockOf(types.NewObject(kernel, t, table+index*t.Size))
+	if err != nil {
+		return b, fmt.Errorf("map entry %#x: %w", b.Map, err)
+	}
+	return b, nil
+}
+
+// blockOf reads a _HMAP_ENTRY. Its members tell which of three families the
+// build is of.
+func blockOf(e types.Object) (Block, error) {
 	b := Block{Map: e.Addr()}
+	var err error
 	if e.Has("BlockAddress") { // Vista to 8.1
 		b.Addr, err = e.Field("BlockAddress").Uint()
-		bin, berr := e.Field("BinAddress").Uint()
-		if berr == nil {
+		if bin, berr := e.Field("BinAddress").Uint(); berr == nil {
 			b.Bin = bin &^ binFlags
 		}
 	} else {
 		b.Bin, err = e.Field("PermanentBinAddress").Uint()
-		if b.Bin &^= binFlags; err == nil && b.Bin == 0 && e.Has("TemporaryBinAddress") {
+		if b.Bin &^= binFlags; err == nil && b.Bin == 0 && e.Has("TemporaryBinAddress") { // 1507 to 1703
 			b.Bin, err = e.Field("TemporaryBinAddress").Uint()
 			b.Bin &^= binFlags
 		}
-		offset, oerr := e.Field("BlockOffset").Uint()
-		err = errors.Join(err, oerr)
-		b.Addr = b.Bin + offset
+		if err == nil && b.Bin != 0 {
+			var offset uint64
+			offset, err = e.Field("BlockOffset").Uint()
+			b.Addr = b.Bin + offset
+		}
 	}
-	if err != nil {
-		return b, fmt.Errorf("map entry %#x: %w", e.Addr(), err)
+	if err == nil && b.Addr == 0 {
+		err = errors.New("it is empty")
 	}
-	if b.Addr == 0 {
-		return b, fmt.Errorf("map entry %#x is empty", e.Addr())
-	}
-	return b, nil
+	return b, err
 }
 
 // binFlags are bits of a bin's address that say how it was allocated.

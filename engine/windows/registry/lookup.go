@@ -84,7 +84,7 @@ func (r *Registry) walk(ctx context.Context, path string) (k *Key, next string, 
 	}
 	root, err := h.Root()
 	if err != nil {
-		return nil, "", errors.Join(first, err)
+		return nil, "", first
 	}
 	if k, next, err = r.descend(ctx, root, below); err != nil {
 		return nil, "", first
