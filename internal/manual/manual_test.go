@@ -1,0 +1,93 @@
+package manual
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kdap/docs"
+	"kdap/engine/command"
+	"kdap/internal/truth"
+)
+
+// TestCurrent checks that the examples, the syntax and the index are what the
+// code gives now: "go run ./docs/gen" brings them up to date.
+func TestCurrent(t *testing.T) {
+	files, err := Generate(t.Context(), filepath.Join(truth.Root(t), "docs", "commands"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if f.Old != f.New {
+			t.Errorf("%s is not current (run: go run ./docs/gen): %s", filepath.Base(f.Path), firstDifference(f.Old, f.New))
+		}
+	}
+}
+
+func firstDifference(old, new string) string {
+	a, b := strings.Split(old, "\n"), strings.Split(new, "\n")
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return "has " + a[i] + "\nwant " + b[i]
+		}
+	}
+	return "one is longer"
+}
+
+func TestEveryCommandHasAPage(t *testing.T) {
+	if missing := Missing(docs.Pages()); len(missing) > 0 {
+		t.Errorf("no page in docs/commands for: %s", strings.Join(missing, " "))
+	}
+	for _, c := range command.All() {
+		if c.Short == "" {
+			t.Errorf("%s has no Short", c.Names[0])
+		}
+	}
+}
+
+// TestPages checks what a person writes: every page has an example or says why
+// not, tells the differences, and its links go somewhere.
+func TestPages(t *testing.T) {
+	files := map[string]bool{docs.Index: true}
+	for _, p := range docs.Pages() {
+		files[p.File] = true
+	}
+	seen := map[string]string{}
+	for _, p := range docs.Pages() {
+		if p.Section("Example") == "" {
+			t.Errorf("%s has no section Example", p.File)
+		}
+		if p.Section(differences) == "" {
+			t.Errorf("%s has no section %s", p.File, differences)
+		}
+		for _, w := range p.Words {
+			if seen[w] != "" {
+				t.Errorf("%s is on %s and on %s", w, seen[w], p.File)
+			}
+			seen[w] = p.File
+		}
+		for _, part := range strings.Split(p.Text, "](")[1:] {
+			target, _, _ := strings.Cut(part, ")")
+			target, _, _ = strings.Cut(target, "#")
+			if strings.HasSuffix(target, ".md") && !strings.Contains(target, "/") && !files[target] {
+				t.Errorf("%s links to %s, which is not there", p.File, target)
+			}
+		}
+	}
+}
+
+// TestIndexIsWhole compares with a list of all commands of WinDbg's
+// documentation: each has a state.
+func TestIndexIsWhole(t *testing.T) {
+	later := map[string]bool{}
+	for _, s := range subjects() {
+		for _, w := range s.words {
+			later[w] = true
+		}
+	}
+	for _, w := range documented(t) {
+		if !later[w] && !command.Known(w) {
+			t.Errorf("%s has no state in the index", w)
+		}
+	}
+}
