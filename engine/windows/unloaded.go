@@ -28,9 +28,18 @@ const (
 	unloadedTime  = 0x20
 )
 
-// UnloadedDrivers yields the remembered drivers, the last unloaded first.
+// UnloadedDrivers yields the remembered drivers, the last unloaded first; of a
+// user minidump the modules it remembers.
 func (s *System) UnloadedDrivers() iter.Seq2[UnloadedDriver, error] {
 	return func(yield func(UnloadedDriver, error) bool) {
+		if s.user != nil {
+			for _, m := range s.user.file.Unloaded {
+				if !yield(UnloadedDriver{Name: baseName(m.Name), Start: m.Base, End: m.Base + uint64(m.Size)}, nil) {
+					return
+				}
+			}
+			return
+		}
 		if t := s.triage(); t != nil {
 			for _, d := range t.UnloadedDrivers {
 				if !yield(UnloadedDriver{Name: d.Name, Start: d.Start, End: d.End}, nil) {
