@@ -1,5 +1,6 @@
 // Command gen brings the manual's generated parts up to date: the syntax and
-// the examples on the pages of docs/commands, and its index.
+// the examples on the pages of docs/commands, its index, and the fields in
+// docs/list.md.
 //
 //	go run ./docs/gen [page.md ...]
 package main
@@ -24,7 +25,11 @@ func run(ctx context.Context, pages []string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
+	page, err := manual.ListFile("docs/list.md", "engine/list")
+	if err != nil {
+		return err
+	}
+	for _, f := range append(files, page) {
 		if f.Old == f.New {
 			continue
 		}

@@ -18,6 +18,9 @@ type Kind struct {
 	each  func(context.Context, *windows.System, Filter) iter.Seq2[any, error]
 }
 
+// Entry returns the struct type of the entries.
+func (k Kind) Entry() reflect.Type { return k.entry }
+
 // Each yields the entries.
 func (k Kind) Each(ctx context.Context, sys *windows.System, f Filter) iter.Seq2[any, error] {
 	if u := sys.User(); u != nil {

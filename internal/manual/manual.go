@@ -1,6 +1,7 @@
 // Package manual makes the generated parts of docs/commands: the syntax of
 // each page's commands from the console's table, the output of its examples
-// from the demo dump, and the index with the state of WinDbg's commands.
+// from the demo dump, and the index with the state of WinDbg's commands. It also
+// makes the tables of docs/list.md from the types of the values.
 //
 // What a person writes is never touched. A page's syntax stands between two
 // comments; an example is a fenced block whose first line begins with "kd> ".

@@ -17,7 +17,12 @@ func TestCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range files {
+	root := truth.Root(t)
+	page, err := ListFile(filepath.Join(root, "docs", "list.md"), filepath.Join(root, "engine", "list"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(files, page) {
 		if f.Old != f.New {
 			t.Errorf("%s is not current (run: go run ./docs/gen): %s", filepath.Base(f.Path), firstDifference(f.Old, f.New))
 		}
