@@ -48,6 +48,7 @@ func families() [][]*Command {
 		symbolOptionCommands(),
 		objectCommands(),
 		sysinfoCommands(),
+		mexMachineCommands(),
 		mexThreadCommands(),
 		schedulerCommands(),
 		analyzeCommands(),
