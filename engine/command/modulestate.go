@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"kdap/engine/arch"
 	"kdap/engine/memory"
@@ -50,21 +53,69 @@ func (s *Session) symbolsOf(ctx context.Context, m *windows.Module) *symbols.Tab
 // loadSymbols loads a module's symbols the way the session is set up: from the
 // target's tables, or from its own when its path or its options are others.
 func (s *Session) loadSymbols(ctx context.Context, m *windows.Module) *symbols.Table {
-	var t *symbols.Table
-	var report *symbols.Report
-	var err error
-	if s.symbols.shared(s) {
-		t = m.Symbols(ctx)
-		report, err = m.SymbolReport(), m.SymbolsErr()
-	} else {
-		t, report, err = m.LoadSymbols(ctx, s.finder(), s.tableOptions())
-	}
+	f := s.fetchSymbols(ctx, m)
 	if ctx.Err() != nil {
 		return &symbols.Table{} // not kept: the search was given up
 	}
-	s.keepSymbols(m, t, report, err)
-	return t
+	s.keepSymbols(m, f.table, f.report, f.err)
+	return f.table
 }
+
+// fetchedSymbols is what looking for a module's symbols brought.
+type fetchedSymbols struct {
+	table  *symbols.Table
+	report *symbols.Report
+	err    error
+}
+
+// fetchSymbols looks for a module's symbols without making them the session's.
+// Unlike the rest of a session it may run beside itself.
+func (s *Session) fetchSymbols(ctx context.Context, m *windows.Module) (f fetchedSymbols) {
+	if s.symbols.shared(s) {
+		f.table = m.Symbols(ctx)
+		f.report, f.err = m.SymbolReport(), m.SymbolsErr()
+		return f
+	}
+	f.table, f.report, f.err = m.LoadSymbols(ctx, s.finder(), s.tableOptions())
+	return f
+}
+
+// fetchers is how many modules' symbols are looked for at a time: most of that
+// time is spent waiting for servers.
+const fetchers = 16
+
+// fetchAll looks for the symbols of many modules side by side and tells how
+// far it is once that takes long.
+func (s *Session) fetchAll(ctx context.Context, mods []*windows.Module) []fetchedSymbols {
+	out := make([]fetchedSymbols, len(mods))
+	done := make(chan struct{}, len(mods))
+	var group errgroup.Group
+	group.SetLimit(fetchers)
+	s.finder() // made once, before it is shared
+	go func() {
+		for i, m := range mods {
+			group.Go(func() error {
+				if ctx.Err() == nil {
+					out[i] = s.fetchSymbols(ctx, m)
+				}
+				done <- struct{}{}
+				return nil
+			})
+		}
+	}()
+	told := time.Now()
+	for n := range mods {
+		<-done
+		if time.Since(told) >= progressAfter {
+			told = time.Now()
+			s.notef("symbols: %d of %d modules", n+1, len(mods))
+		}
+	}
+	return out
+}
+
+// progressAfter is how long work may be silent.
+const progressAfter = 500 * time.Millisecond
 
 // keepSymbols makes a table the module's, and tells of it.
 func (s *Session) keepSymbols(m *windows.Module, t *symbols.Table, report *symbols.Report, err error) {

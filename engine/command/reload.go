@@ -293,12 +293,27 @@ func (s *Session) reloadUserList(ctx context.Context, o reloadOptions) {
 // to say of its image.
 func (s *Session) forceList(ctx context.Context, mods []*windows.Module, o reloadOptions) {
 	s.moduleSet(ctx)
-	for _, m := range mods {
+	var fetched []fetchedSymbols
+	if !o.given['i'] {
+		for _, m := range mods {
+			m.ForgetFailure()
+		}
+		fetched = s.fetchAll(ctx, mods)
+	}
+	for i, m := range mods {
 		if ctx.Err() != nil {
 			return
 		}
+		load := func() {
+			if fetched == nil {
+				s.forceLoad(ctx, m, o)
+				return
+			}
+			delete(s.modules.states, m)
+			s.keepSymbols(m, fetched[i].table, fetched[i].report, fetched[i].err)
+		}
 		if m == s.sys.Nt() {
-			s.forceLoad(ctx, m, o)
+			load()
 			continue
 		}
 		s.printf(".")
@@ -306,7 +321,7 @@ func (s *Session) forceList(ctx context.Context, mods []*windows.Module, o reloa
 			s.printf("\n")
 		}
 		s.modules.quiet = true
-		s.forceLoad(ctx, m, o)
+		load()
 		s.modules.quiet = false
 		s.printLoadMessages(ctx, m, m.Path)
 	}
