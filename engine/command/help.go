@@ -108,7 +108,7 @@ func (s *Session) printHelp(word string) {
 	}
 	switch c, name := s.debuggee.vocabulary().find(word); {
 	case c != nil && c.Short == refusedShort && name == word:
-		s.printf("%s is known and refused.\n", word)
+		s.printf("%s is refused: %s\n", word, refusedBecause(word))
 		return
 	case c != nil && word[0] != '.' && word[0] != '!' && s.printPage(c): // kb is k with a letter
 		return

@@ -30,6 +30,18 @@ func Refused() []RefusedGroup {
 	return all
 }
 
+// refusedBecause returns the sentence of a refused word.
+func refusedBecause(word string) string {
+	for _, r := range refusals() {
+		for _, w := range strings.Fields(r.words) {
+			if w == word || strings.EqualFold(w, word) && (w[0] == '.' || w[0] == '!') {
+				return sentence(r.sentence, word)
+			}
+		}
+	}
+	return "it makes no sense on a dump."
+}
+
 // Known tells whether a word is a command or a refused word of kernel or user
 // dumps.
 func Known(word string) bool {

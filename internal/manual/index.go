@@ -40,8 +40,12 @@ func subjects() []subject {
 	return all
 }
 
-// isBuilt tells whether a command has the very name.
+// isBuilt tells whether a command has the very name, or has it behind that of
+// the extension.
 func isBuilt(word string) bool {
+	if bare, ok := strings.CutPrefix(word, "!mex."); ok && isBuilt("!"+bare) {
+		return true
+	}
 	return slices.ContainsFunc(command.All(), func(c *command.Command) bool { return slices.Contains(c.Names, word) })
 }
 
@@ -69,7 +73,7 @@ const stateHead = `
 ## Every WinDbg command and its state
 
 * **done**: does what WinDbg's does, as far as a dump allows and its page tells.
-* **different**: works, and differs on purpose; the page says how.
+* **different**: works; its page names what differs on purpose, for it or a command beside it.
 * **refused**: makes no sense on a dump, or would touch the computer; the answer says why. See [refused](#refused).
 * **not yet**: kdap does not know the word. See [not yet](#not-yet).
 
@@ -93,7 +97,7 @@ func indexText(pages []docs.Page) string {
 	}
 	b.WriteString("\n### Refused\n\nThe commands below print the sentence, with the word for X. Where *WinDbg's words* stands, WinDbg refuses the word in a dump,\n" +
 		"too: its answer is the output and the sentence is a note.\n\n| Commands | Sentence | |\n|---|---|---|\n")
-	for _, r := range command.Refused() {
+	for _, r := range mergeRefused(command.Refused()) {
 		own := ""
 		if r.Own {
 			own = "WinDbg's words"
@@ -105,6 +109,20 @@ func indexText(pages []docs.Page) string {
 		fmt.Fprintf(&b, "| %s | %s |\n", s.name, codes(s.words))
 	}
 	return b.String()
+}
+
+// mergeRefused puts groups of one reason together.
+func mergeRefused(groups []command.RefusedGroup) []command.RefusedGroup {
+	var merged []command.RefusedGroup
+	for _, g := range groups {
+		i := slices.IndexFunc(merged, func(m command.RefusedGroup) bool { return m.Sentence == g.Sentence && m.Own == g.Own })
+		if i < 0 {
+			merged = append(merged, g)
+			continue
+		}
+		merged[i].Words = append(merged[i].Words, g.Words...)
+	}
+	return merged
 }
 
 // state is a command's state with a link to its page.
