@@ -252,7 +252,6 @@ func runAd(_ context.Context, s *Session, c *Call) error {
 	if a.Done() {
 		return expr.Caret("Syntax error", a.Pos)
 	}
-	var missing error
 	for !a.Done() {
 		name := aliasName(a.Word())
 		found := s.deleteAlias(name)
@@ -260,11 +259,11 @@ func runAd(_ context.Context, s *Session, c *Call) error {
 			found = len(s.aliases.named) > 0
 			s.aliases.named, s.aliases.size = nil, 0
 		}
-		if !found && missing == nil && !quiet {
-			missing = expr.Caret("No information found error", a.Pos)
+		if !found && !quiet {
+			return expr.Caret("No information found error", a.Pos) // the names behind it stay
 		}
 	}
-	return missing
+	return nil
 }
 
 // fixedName runs "r $.u0=text" and "r $.u0", which are about the fixed names

@@ -176,9 +176,7 @@ func (h *modelHost) CodeName(ctx context.Context, va uint64) string {
 }
 
 func (h *modelHost) Unqualified(name string) {
-	if h.s.settings.symopt&symoptNoUnqualified != 0 {
-		h.s.printf("%s", expr.MissingTypeBox(name, true))
-	}
+	h.s.printf("%s", expr.MissingTypeBox(name, h.s.settings.symopt&symoptNoUnqualified != 0))
 }
 
 // Register returns @name. All of the processor's are shown as 64-bit numbers.

@@ -254,6 +254,12 @@ var madeFolder = regexp.MustCompile(`(?i)\b[sw]:[\\/][\w\\/.]*`)
 // validationTime is the column of the path validation that the record leaves out.
 var validationTime = regexp.MustCompile(`(?m)^((?:OK|Error|Deferred) +)(\d+)( +\S)`)
 
+// The box about a type that is not known is shortened in some records.
+var (
+	starredBox   = regexp.MustCompile(`(?m)^\*{60,}\n(?:\*\*\* .*\*\*\*\n)*?\*\*\* +Type referenced: (.+?) +\*\*\*\n(?:\*\*\* .*\*\*\*\n)*\*{60,}\n`)
+	shortenedBox = regexp.MustCompile(`(?m)^\[box of stars, \d+ lines, "Type referenced: ([^"]*)"\]$`)
+)
+
 // recordLevel is level for a session in the made folders.
 func recordLevel(output string) string {
 	if here, err := os.Getwd(); err == nil {
@@ -267,6 +273,8 @@ func recordLevel(output string) string {
 		}
 		return strings.ToLower(path[:folder]) + path[folder:]
 	})
+	output = starredBox.ReplaceAllString(output, "<box: Type referenced: $1>\n")
+	output = shortenedBox.ReplaceAllString(output, "<box: Type referenced: $1>")
 	return validationTime.ReplaceAllStringFunc(level(output), func(row string) string {
 		m := validationTime.FindStringSubmatch(row)
 		return m[1] + strings.Repeat(" ", len(m[2])) + m[3]
