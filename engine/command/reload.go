@@ -71,7 +71,9 @@ func runReload(ctx context.Context, s *Session, c *Call) error {
 	if o.given['i'] {
 		o.given['f'] = true
 	}
-	if o.given['f'] && len(s.finder().Path) == 0 {
+	// A session that was never given a path looks in the dump alone; the box is
+	// for one whose path was emptied.
+	if own := s.symbols.own; o.given['f'] && own != nil && len(own.Path) == 0 {
 		s.printf("%s", noPathBox)
 		return nil
 	}
