@@ -8,9 +8,6 @@ import (
 	"kdap/engine/types"
 )
 
-// priorities is the number of scheduling priorities, each with its own queue.
-const priorities = 32
-
 // A ReadyThread waits in a queue for a processor.
 type ReadyThread struct {
 	Thread   Thread
