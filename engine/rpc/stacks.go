@@ -20,6 +20,14 @@ type walked struct {
 
 	mu    sync.Mutex
 	names []Frame // nil until asked for
+	rows  []row   // what each of names stands for
+}
+
+// A row is what a client takes for a frame: a frame of the stack, or one of
+// the functions that were inlined where it stands.
+type row struct {
+	frame   int // index in the stack
+	inlined int // how deep below the frame's own function, 0 for that function
 }
 
 // frames returns the frames with their names, made once.
@@ -30,19 +38,24 @@ func (w *walked) frames(ctx context.Context, t *target) ([]Frame, error) {
 		return w.names, nil
 	}
 	names := make([]Frame, 0, len(w.stack.Frames))
+	rows := make([]row, 0, len(w.stack.Frames))
 	for i := range w.stack.Frames {
 		f := &w.stack.Frames[i]
-		v := Frame{Frame: listing.NewFrame(ctx, *f)}
-		if f.Module != nil {
-			v.ModuleBase = Hex(f.Module.Base)
+		text := t.textLine(ctx, code{f.Module, w.space, t.machine()}, f.IP)
+		listed := listing.NewFrames(ctx, *f, len(names))
+		for k, in := range listed {
+			v := Frame{Frame: in, TextLine: text}
+			if f.Module != nil {
+				v.ModuleBase = Hex(f.Module.Base)
+			}
+			names = append(names, v)
+			rows = append(rows, row{i, len(listed) - 1 - k}) // the innermost comes first
 		}
-		v.TextLine = t.textLine(ctx, code{f.Module, w.space, t.machine()}, f.IP)
 		if err := ctx.Err(); err != nil {
 			return nil, err // symbols that were not waited for leave other names
 		}
-		names = append(names, v)
 	}
-	w.names = names
+	w.names, w.rows = names, rows
 	return names, nil
 }
 

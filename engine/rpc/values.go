@@ -103,7 +103,7 @@ func (t *target) viewer(sp space) *inspect.Viewer {
 type frame struct {
 	place
 	walked *walked
-	number int
+	row    row // the zero row where the stack is empty
 	space  space
 }
 
@@ -116,10 +116,17 @@ func (t *target) frame(ctx context.Context, name Thread, n int) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	if n < 0 || n >= max(1, len(w.stack.Frames)) {
-		return frame{}, fmt.Errorf("thread %s has no frame %d, only %d", name, n, len(w.stack.Frames))
+	if _, err := w.frames(ctx, t); err != nil {
+		return frame{}, err
 	}
-	return frame{at, w, n, space{w.space, w.modules, w.process}}, nil
+	if n < 0 || n >= max(1, len(w.rows)) {
+		return frame{}, fmt.Errorf("thread %s has no frame %d, only %d", name, n, len(w.rows))
+	}
+	f := frame{place: at, walked: w, space: space{w.space, w.modules, w.process}}
+	if n < len(w.rows) {
+		f.row = w.rows[n]
+	}
+	return f, nil
 }
 
 // locals returns the variables of the frame's function. It fails with
@@ -128,12 +135,12 @@ func (f frame) locals(ctx context.Context, v *inspect.Viewer) ([]inspect.Node, e
 	if len(f.walked.stack.Frames) == 0 {
 		return nil, windows.ErrNoModuleSymbols
 	}
-	fr := &f.walked.stack.Frames[f.number]
+	fr := &f.walked.stack.Frames[f.row.frame]
 	if fr.Module == nil {
 		return nil, windows.ErrNoModuleSymbols
 	}
 	regs := fr.Context()
-	locals, err := fr.Module.Locals(ctx, fr.Module.Symbols(ctx), fr.IP, 0, regs)
+	locals, err := fr.Module.Locals(ctx, fr.Module.Symbols(ctx), fr.IP, f.row.inlined, regs)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +154,7 @@ func (f frame) registers() ([]inspect.Node, error) {
 		}
 		return nil, errors.New("the thread has no frames")
 	}
-	return inspect.Registers(f.walked.stack.Frames[f.number].Registers()), nil
+	return inspect.Registers(f.walked.stack.Frames[f.row.frame].Registers()), nil
 }
 
 func onScopes(c *client, ctx context.Context, t *target, p FrameParams) (any, error) {
