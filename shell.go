@@ -16,6 +16,9 @@ import (
 	"kdap/engine/command"
 )
 
+// clearScreen is the terminals' word for it: cursor home, erase all.
+const clearScreen = "\x1b[H\x1b[2J"
+
 func shellCommand() *cobra.Command {
 	var open openFlags
 	var dump, outputDir string
@@ -93,7 +96,7 @@ func (sh *shell) run() error {
 			line = sh.last
 		}
 		if strings.EqualFold(strings.TrimSpace(line), ".cls") {
-			_, _ = readline.ClearScreen(sh.out)
+			fmt.Fprint(sh.out, clearScreen)
 			continue
 		}
 		sh.last = line
