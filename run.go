@@ -27,11 +27,9 @@ func runCommand() *cobra.Command {
 			"An error ends its line; the next line runs.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			switch {
-			case len(args) == 1 && dump == "":
-				dump = args[0]
-			case len(args) == 1 || dump == "":
-				return usageError{errors.New("name one dump, as DUMP or with -z")}
+			dump, err := oneDump(args, dump)
+			if err != nil {
+				return err
 			}
 			if len(lines) == 0 && script == "" {
 				return usageError{errors.New("nothing to run: give commands with -c or a file with --script")}
@@ -65,6 +63,18 @@ func newSession(t *engine.Target, dump, outputDir string, record bool) *command.
 		Record: record, OutputDir: outputDir, ScriptFiles: true, DumpPath: dump,
 		Version: version, CommandLine: strings.Join(os.Args, " "),
 	})
+}
+
+// oneDump returns the dump that a command line names, as its argument or, as
+// kd takes it, with -z.
+func oneDump(args []string, flag string) (string, error) {
+	if (len(args) == 1) == (flag != "") {
+		return "", usageError{errors.New("name one dump, as DUMP or with -z")}
+	}
+	if len(args) == 1 {
+		return args[0], nil
+	}
+	return flag, nil
 }
 
 // scriptLines returns the lines of -c, then those of the script.

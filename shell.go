@@ -29,11 +29,9 @@ func shellCommand() *cobra.Command {
 			"an empty line repeats the last command; Ctrl-C stops the running one; q ends.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			switch {
-			case len(args) == 1 && dump == "":
-				dump = args[0]
-			case len(args) == 1 || dump == "":
-				return usageError{errors.New("name one dump, as DUMP or with -z")}
+			dump, err := oneDump(args, dump)
+			if err != nil {
+				return err
 			}
 			t, err := open.open(c.Context(), dump)
 			if err != nil {
