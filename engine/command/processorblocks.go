@@ -131,18 +131,26 @@ var irqlNames = map[uint64]string{
 	0: "LOW_LEVEL", 1: "APC_LEVEL", 2: "DISPATCH_LEVEL", 12: "SYNCH_LEVEL", 13: "CLOCK_LEVEL", 14: "IPI_LEVEL", 15: "HIGH_LEVEL",
 }
 
+// withProcessor makes the Run of a command whose only argument is a processor,
+// by default the current one.
+func withProcessor(show func(s *Session, n int, p windows.Processor) error) func(context.Context, *Session, *Call) error {
+	return func(_ context.Context, s *Session, c *Call) error {
+		n, err := s.processorArgument(c)
+		if err != nil {
+			return err
+		}
+		p, ok := s.processorBlock(n)
+		if !ok {
+			return Failf("Cannot get PRCB address")
+		}
+		return show(s, n, p)
+	}
+}
+
 func cmdIRQL() *Command {
 	return &Command{
 		Names: []string{"!irql"}, Args: "[Processor]", Short: "interrupt level a processor was stopped at",
-		Run: func(_ context.Context, s *Session, c *Call) error {
-			n, err := s.processorArgument(c)
-			if err != nil {
-				return err
-			}
-			p, ok := s.processorBlock(n)
-			if !ok {
-				return Failf("Cannot get PRCB address")
-			}
+		Run: withProcessor(func(s *Session, n int, p windows.Processor) error {
 			level, err := p.SavedIRQL()
 			if err != nil {
 				s.notef("processor %d: %v", n, err)
@@ -150,22 +158,14 @@ func cmdIRQL() *Command {
 			}
 			s.printf("Debugger saved IRQL for processor 0x%x -- %d (%s)\n", n, level, irqlNames[level])
 			return nil
-		},
+		}),
 	}
 }
 
 func cmdPrcb() *Command {
 	return &Command{
 		Names: []string{"!prcb"}, Args: "[Processor]", Short: "a processor's control block: threads, times, interrupts",
-		Run: func(_ context.Context, s *Session, c *Call) error {
-			n, err := s.processorArgument(c)
-			if err != nil {
-				return err
-			}
-			p, ok := s.processorBlock(n)
-			if !ok {
-				return Failf("Cannot get PRCB address")
-			}
+		Run: withProcessor(func(s *Session, n int, p windows.Processor) error {
 			var problem error
 			u := func(v uint64, err error) uint64 {
 				if err != nil && problem == nil {
@@ -185,7 +185,7 @@ func cmdPrcb() *Command {
 				s.notef("processor %d: figures shown as 0 could not be read: %v", n, problem)
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -196,15 +196,7 @@ var pcrZero = []string{"Irql", "IRR", "IDR", "InterruptMode", "IDT", "GDT", "TSS
 func cmdPcr() *Command {
 	return &Command{
 		Names: []string{"!pcr"}, Args: "[Processor]", Short: "a processor's control region",
-		Run: func(_ context.Context, s *Session, c *Call) error {
-			n, err := s.processorArgument(c)
-			if err != nil {
-				return err
-			}
-			p, ok := s.processorBlock(n)
-			if !ok {
-				return Failf("Cannot get PRCB address")
-			}
+		Run: withProcessor(func(s *Session, n int, p windows.Processor) error {
 			pcr, err := p.KPCR()
 			if err != nil {
 				s.notef("processor %d: %v", n, err)
@@ -212,7 +204,7 @@ func cmdPcr() *Command {
 			}
 			s.showPcr(p, pcr)
 			return nil
-		},
+		}),
 	}
 }
 
