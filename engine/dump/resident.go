@@ -36,13 +36,17 @@ func (w *window) touch(off uint64) {
 	if word.Load()&bit != 0 || word.Or(bit)&bit != 0 || w.n.Add(1) < windowChunks {
 		return
 	}
-	if !w.mu.TryLock() {
-		return // someone else is at it
+	// Who finds the lock taken leaves the work to its holder, which looks once
+	// more after it let go: what was counted meanwhile is not forgotten.
+	for w.n.Load() >= windowChunks && w.mu.TryLock() {
+		w.giveBack()
+		w.mu.Unlock()
 	}
-	defer w.mu.Unlock()
-	if w.n.Swap(0) < windowChunks {
-		return
-	}
+}
+
+// giveBack begins a new count and gives every mapped page back.
+func (w *window) giveBack() {
+	w.n.Store(0)
 	for i := range w.seen {
 		w.seen[i].Store(0)
 	}
