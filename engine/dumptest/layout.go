@@ -90,7 +90,7 @@ var layouts = map[string]layoutSet{
 // gives the larger structures another order.
 func mustLayouts(relative string, seed uint64) layoutSet {
 	all := layoutSet{}
-	files := []string{"base", "kernel"}
+	files := []string{"base", "kernel", "memory"}
 	if relative != "" {
 		files = append(files, relative)
 	}

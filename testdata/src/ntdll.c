@@ -73,6 +73,8 @@ EXPORTED NOINLINE NTSTATUS RtlLeaveCriticalSection(CRITICAL_SECTION *section)
     return section->RecursionCount = 0;
 }
 
+ULONG64 RtlpLFHKey = 1; /* of the heaps' front end */
+
 EXPORTED NOINLINE PVOID RtlAllocateHeap(PVOID heap, ULONG flags, SIZE_T size)
 {
     volatile ULONG64 state[6];
