@@ -1,7 +1,9 @@
-// Package x86 reads the registers of 32-bit code: of a process of 32-bit
-// Windows, or of one that runs under WOW64.
+// Package x86 reads the registers of 32-bit code, of a process of 32-bit Windows
+// or of one that runs under WOW64, and leaves its frames.
 //
-// The layout is that of the CONTEXT of winnt.h for this machine.
+// The layout is that of the CONTEXT of winnt.h for this machine; FPO_DATA is of
+// that file too. The programs of frame data are not documented: their words are
+// those that PDBs hold, their meaning agrees with the code that they stand for.
 package x86
 
 import (
