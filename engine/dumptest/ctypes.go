@@ -78,9 +78,15 @@ func cxxType(b *strings.Builder, t *layoutType, seen map[string]bool) {
 	if t.name == "_M128A" {
 		attr = "alignas(16) "
 	}
+	if t.pack > 0 {
+		fmt.Fprintf(b, "#pragma pack(push, %d)\n", t.pack)
+	}
 	fmt.Fprintf(b, "%s %s%s {\n", cxxKeyword(t), attr, t.name)
 	cxxBody(b, t)
 	b.WriteString("};\n")
+	if t.pack > 0 {
+		b.WriteString("#pragma pack(pop)\n")
+	}
 }
 
 func cxxKeyword(t *layoutType) string {

@@ -112,6 +112,7 @@ func (m *Machine) Finish() *Dump {
 		p.finish()
 	}
 	m.finishLists()
+	m.finishRegistry()
 	m.finishData()
 	m.makeKDBG()
 	for _, p := range m.processes {

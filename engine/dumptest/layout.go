@@ -29,6 +29,7 @@ type layoutType struct {
 	kind   typeKind
 	size   int
 	align  int
+	pack   int // most alignment of a member, 0: its own
 	fields []layoutField
 	source []string
 	consts []layoutConst
@@ -90,7 +91,7 @@ var layouts = map[string]layoutSet{
 // gives the larger structures another order.
 func mustLayouts(relative string, seed uint64) layoutSet {
 	all := layoutSet{}
-	files := []string{"base", "kernel", "memory"}
+	files := []string{"base", "kernel", "memory", "registry"}
 	if relative != "" {
 		files = append(files, relative)
 	}
@@ -195,6 +196,9 @@ func parseLayout(text string, all layoutSet) error {
 			if len(f) == 4 && f[2] == "align" {
 				t.align, _ = strconv.Atoi(f[3])
 			}
+			if len(f) == 4 && f[2] == "pack" {
+				t.pack, _ = strconv.Atoi(f[3])
+			}
 			all[t.name] = t
 		case editing:
 			if err := t.edit(strings.Join(f, " ")); err != nil {
@@ -267,7 +271,7 @@ func (all layoutSet) place(t *layoutType) error {
 	}
 	t.open = true
 	rest := t.source
-	fields, size, align, err := all.placeBlock(&rest, t.kind == kindUnion)
+	fields, size, align, err := all.placeBlock(&rest, t.kind == kindUnion, t.pack)
 	if err != nil {
 		return err
 	}
@@ -278,7 +282,7 @@ func (all layoutSet) place(t *layoutType) error {
 
 // placeBlock lays out one nesting level, up to its closing bracket, from
 // offset 0; the caller shifts it.
-func (all layoutSet) placeBlock(lines *[]string, union bool) (fields []layoutField, size, align int, err error) {
+func (all layoutSet) placeBlock(lines *[]string, union bool, pack int) (fields []layoutField, size, align int, err error) {
 	align = 1
 	off, bitBase, bitSize, bitPos := 0, 0, 0, 0
 	for len(*lines) > 0 {
@@ -288,7 +292,7 @@ func (all layoutSet) placeBlock(lines *[]string, union bool) (fields []layoutFie
 		case line == "}" || line == ")":
 			return fields, roundUp(size, align), align, nil
 		case line == "{" || line == "(":
-			inner, n, a, err := all.placeBlock(lines, line == "{")
+			inner, n, a, err := all.placeBlock(lines, line == "{", pack)
 			if err != nil {
 				return nil, 0, 0, err
 			}
@@ -322,6 +326,9 @@ func (all layoutSet) placeBlock(lines *[]string, union bool) (fields []layoutFie
 		n, a, err := all.sizeOf(r)
 		if err != nil {
 			return nil, 0, 0, fmt.Errorf("%s: %w", line, err)
+		}
+		if pack > 0 {
+			a = min(a, pack)
 		}
 		align = max(align, a)
 		switch {

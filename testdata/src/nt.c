@@ -52,6 +52,18 @@ DATA(NtBuildLabEx, 64);
 DATA(CmNtCSDVersion, 4);
 DATA(KiBootDebuggerFlags, 4);
 DATA(ExpWorkerQueueDepth, 8);
+DATA(CmpHiveListHead, 16);
+DATA(CmpMasterHive, 8);
+DATA(CmpRegistryProcess, 8);
+DATA(CmpCacheTable, 8);
+DATA(CmpHashTableSize, 4);
+DATA(CmpRmListHead, 16);
+DATA(CmKeyObjectType, 8);
+DATA(PoolBigPageTable, 8);
+DATA(PoolBigPageTableSize, 8);
+DATA(WmipSMBiosTablePhysicalAddress, 8);
+DATA(WmipSMBiosTableLength, 4);
+DATA(WmipSMBiosVersionInfo, 4);
 EXPORTED PVOID PsInitialSystemProcess = (PVOID)1;
 EXPORTED PVOID PsProcessType = (PVOID)1, PsThreadType = (PVOID)1;
 
