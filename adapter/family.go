@@ -133,7 +133,7 @@ func (a *Adapter) join(c *call, args launchArguments) error {
 	if err != nil {
 		return err
 	}
-	s, err := parent.Child(c.ctx, selectors, a.handles)
+	s, err := parent.Child(c.ctx, selectors, a.handles, func([]string) { a.invalidate("all") })
 	if err != nil {
 		return err
 	}

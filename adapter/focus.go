@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/google/go-dap"
-
 	"kdap/engine/rpc"
 	"kdap/session"
 )
@@ -111,13 +109,8 @@ func onProcesses(a *Adapter, c *call, args processesArguments) (any, error) {
 			return nil, err
 		}
 	}
-	a.mu.Lock()
-	told := a.client.SupportsInvalidatedEvent
-	a.mu.Unlock()
 	c.then(func() {
-		if told {
-			a.event("invalidated", dap.InvalidatedEventBody{Areas: []dap.InvalidatedAreas{"threads"}})
-		}
+		a.invalidate("threads")
 		if next != 0 {
 			a.pauseOn(next)
 		}

@@ -124,7 +124,7 @@ func (a *Adapter) openSession(c *call, args launchArguments) (*session.Session, 
 	s, err := session.Open(c.ctx, session.Options{
 		DumpFile: args.DumpFile, SymbolPath: args.SymbolPath, ImagePath: args.ImagePath, CacheDir: args.CacheDir,
 		Engine: args.Engine, EngineCA: args.EngineCA, EngineTokenFile: args.EngineTokenFile, Processes: selectors, SourceMap: args.SourceMap,
-		Program: a.opts.Engine, Progress: p.update, Gone: a.engineGone,
+		Program: a.opts.Engine, Progress: p.update, Gone: a.engineGone, Changed: a.symbolsChanged,
 	}, a.handles)
 	return s, err
 }
@@ -148,6 +148,24 @@ func (p processes) selectors() ([]session.Selector, error) {
 // client can restart.
 func (a *Adapter) engineGone(reason error) {
 	a.output("important", "kdap: "+reason.Error()+"\nRestart opens the dump again.\n")
+}
+
+// symbolsChanged has the client ask again for all it shows.
+func (a *Adapter) symbolsChanged(problems []string) {
+	a.invalidate("all")
+	for _, p := range problems {
+		a.note(p)
+	}
+}
+
+// invalidate tells a client that wants to know it that what it shows has changed.
+func (a *Adapter) invalidate(areas ...dap.InvalidatedAreas) {
+	a.mu.Lock()
+	told := a.client.SupportsInvalidatedEvent
+	a.mu.Unlock()
+	if told {
+		a.event("invalidated", dap.InvalidatedEventBody{Areas: areas})
+	}
 }
 
 func (a *Adapter) tellProblems(s *session.Session) {

@@ -25,12 +25,15 @@ type Options struct {
 }
 
 // A Target is an open dump: a kernel's with all processes, or that of one user
-// process. It is safe for concurrent use.
+// process. It is safe for concurrent use and never changes; Latest leads to the
+// one that took its place when better symbols were found.
 type Target struct {
 	Dump    *dump.File     // without anything in it for a user minidump
 	User    *dump.UserFile // nil for a kernel dump
 	System  *windows.System
 	Symbols *symbols.Finder
+
+	line *lineage
 }
 
 // Open opens the dump at path, finds its kernel and loads the kernel's
@@ -51,7 +54,7 @@ func Open(ctx context.Context, path string, o Options) (*Target, error) {
 			return nil, err
 		}
 		sys := windows.OpenUser(u, finder)
-		return &Target{Dump: sys.Dump(), User: u, System: sys, Symbols: finder}, nil
+		return (&Target{Dump: sys.Dump(), User: u, System: sys, Symbols: finder}).begin(), nil
 	}
 	if err != nil {
 		return nil, err
@@ -61,7 +64,7 @@ func Open(ctx context.Context, path string, o Options) (*Target, error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &Target{Dump: f, System: sys, Symbols: finder}, nil
+	return (&Target{Dump: f, System: sys, Symbols: finder}).begin(), nil
 }
 
 // Problems tells what is wrong with the dump and what is missing to read it
@@ -78,7 +81,8 @@ func (t *Target) Problems() []error {
 	return append(all, t.System.Problems()...)
 }
 
-// Close unmaps the dump. Nothing that was read from the target may be used afterwards.
+// Close unmaps the dump. Nothing that was read from it may be used afterwards,
+// by whichever of its targets.
 func (t *Target) Close() error {
 	if t.User != nil {
 		return t.User.Close()

@@ -27,6 +27,7 @@ type engineConn struct {
 	pingEvery, patience time.Duration
 
 	mu      sync.Mutex
+	users   map[*Session]bool
 	closing bool          // by us
 	reason  error         // why it ended, once ended is closed
 	ended   chan struct{} // closed when it has ended and reason is set
@@ -66,9 +67,34 @@ func connect(ctx context.Context, o Options) (*engineConn, error) {
 		}
 		e.client = rpc.NewClient(rw)
 	}
+	e.client.OnSymbols(e.changeSymbols)
 	go e.watch()
 	go e.ping()
 	return e, nil
+}
+
+// enter counts a session among those that are told what changes.
+func (e *engineConn) enter(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.users == nil {
+		e.users = map[*Session]bool{}
+	}
+	e.users[s] = true
+}
+
+func (e *engineConn) leave(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.users, s)
+}
+
+func (e *engineConn) changeSymbols(now rpc.OpenResult) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for s := range e.users {
+		s.changeSymbols(now)
+	}
 }
 
 func (e *engineConn) start(program []string) (io.ReadWriteCloser, error) {

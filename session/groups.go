@@ -117,7 +117,7 @@ func (s *Session) loadGroups(ctx context.Context, chosen []Selector) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.groups, s.crash, s.crashed, s.errs = groups, crash, crash.Thread == r.Crash, nil
+	s.groups, s.chosen, s.crash, s.crashed, s.errs = groups, chosen, crash, crash.Thread == r.Crash, nil
 	for _, e := range r.Errors {
 		s.errs = append(s.errs, e.Where+": "+e.Why)
 	}

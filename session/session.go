@@ -10,6 +10,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,6 +37,9 @@ type Options struct {
 	Progress func(text string, done, total uint64)
 	// Gone is told once when the engine has ended by itself.
 	Gone func(err error)
+	// Changed is told when the dump is read with better symbols than before:
+	// what was shown may look different. problems are what they brought to light.
+	Changed func(problems []string)
 
 	// How often an engine is asked whether it lives, and how long it may take
 	// to say so; tests don't wait for the usual times.
@@ -46,15 +50,17 @@ type Options struct {
 type Session struct {
 	opts    Options
 	engine  *engineConn
-	child   bool // the engine is another session's
-	dump    rpc.OpenResult
+	child   bool   // the engine is another session's
 	console uint64 // the engine's console session
 
 	handles *Handles
 	sources *sourceMap
 
 	mu      sync.Mutex
+	dump    rpc.OpenResult
+	symbols int // how often they changed
 	groups  []Group
+	chosen  []Selector // what groups were made of
 	crash   *Thread
 	crashed bool
 	errs    []string
@@ -89,18 +95,21 @@ func (s *Session) open(ctx context.Context) error {
 			o.Progress(p.Text, p.Done, p.Total)
 		}
 	}
-	var err error
-	s.dump, err = s.engine.client.Open(ctx, rpc.OpenParams{
+	dump, err := s.engine.client.Open(ctx, rpc.OpenParams{
 		Path: o.DumpFile, SymbolPath: o.SymbolPath, ImagePath: o.ImagePath, CacheDir: o.CacheDir,
 	}, progress)
 	if err != nil {
 		return s.engine.explain(err)
 	}
+	s.mu.Lock()
+	s.dump = dump
+	s.mu.Unlock()
 	return s.begin(ctx)
 }
 
 // begin lists the threads and starts a console.
 func (s *Session) begin(ctx context.Context) error {
+	s.engine.enter(s)
 	if err := s.loadGroups(ctx, s.opts.Processes); err != nil {
 		return s.engine.explain(err)
 	}
@@ -115,17 +124,19 @@ func (s *Session) begin(ctx context.Context) error {
 
 // Child returns a session for some processes of the same dump, in the same
 // engine. It ends with its parent at the latest.
-func (s *Session) Child(ctx context.Context, processes []Selector, h *Handles) (*Session, error) {
+func (s *Session) Child(ctx context.Context, processes []Selector, h *Handles, changed func([]string)) (*Session, error) {
 	o := s.opts
-	o.Processes = processes
+	o.Processes, o.Changed = processes, changed
 	c := &Session{
-		opts: o, engine: s.engine, child: true, dump: s.dump, handles: h, sources: s.sources, stacks: map[rpc.Thread]*Stack{},
+		opts: o, engine: s.engine, child: true, dump: s.Dump(), handles: h, sources: s.sources, stacks: map[rpc.Thread]*Stack{},
 	}
 	if err := c.begin(ctx); err != nil {
+		s.engine.leave(c)
 		return nil, err
 	}
 	// The console begins where the session does, not where the dump stopped.
 	if err := c.FocusThread(ctx, c.CrashThread().ID); err != nil {
+		s.engine.leave(c)
 		return nil, err
 	}
 	return c, nil
@@ -133,6 +144,7 @@ func (s *Session) Child(ctx context.Context, processes []Selector, h *Handles) (
 
 // Close ends the session and the engine it started.
 func (s *Session) Close() {
+	s.engine.leave(s)
 	if s.child {
 		ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
 		defer cancel()
@@ -144,7 +156,34 @@ func (s *Session) Close() {
 }
 
 // Dump describes what is open.
-func (s *Session) Dump() rpc.OpenResult { return s.dump }
+func (s *Session) Dump() rpc.OpenResult {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dump
+}
+
+// changeSymbols forgets what was made with other symbols and tells the client.
+// It is called by the loop that reads from the engine, and does not wait.
+func (s *Session) changeSymbols(now rpc.OpenResult) {
+	s.mu.Lock()
+	var problems []string
+	for _, p := range now.Problems {
+		if !slices.Contains(s.dump.Problems, p) {
+			problems = append(problems, p)
+		}
+	}
+	s.dump = now
+	s.symbols++
+	clear(s.stacks)
+	chosen := s.chosen
+	s.mu.Unlock()
+	go func() {
+		_ = s.loadGroups(context.Background(), chosen) // else the threads keep the names they had
+		if s.opts.Changed != nil {
+			s.opts.Changed(problems)
+		}
+	}()
+}
 
 // ErrNoHandle is what a handle gives that the session never handed out, or that
 // was handed out before the dump was opened again.

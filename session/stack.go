@@ -42,7 +42,7 @@ func (s *Session) Stack(ctx context.Context, threadID int) (*Stack, error) {
 		return nil, err
 	}
 	s.mu.Lock()
-	st := s.stacks[name]
+	st, symbols := s.stacks[name], s.symbols
 	s.mu.Unlock()
 	if st != nil {
 		return st, nil
@@ -57,7 +57,9 @@ func (s *Session) Stack(ctx context.Context, threadID int) (*Stack, error) {
 	if known := s.stacks[name]; known != nil {
 		return known, nil
 	}
-	s.stacks[name] = st
+	if s.symbols == symbols {
+		s.stacks[name] = st // else it was walked with others
+	}
 	return st, nil
 }
 

@@ -29,6 +29,7 @@ const (
 // module's types and symbols. The session must not be running a command.
 func (s *Session) Complete(ctx context.Context, line string, pos int) (start int, items []Completion) {
 	s.ctx = ctx
+	s.catchUp(ctx)
 	pos = min(max(pos, 0), len(line))
 	line = line[:pos]
 	start = strings.LastIndexAny(line, " \t;(),+-*/=&|<>\"'{}") + 1

@@ -32,6 +32,7 @@ func (s *Session) modelHost() *modelHost {
 // command line runs.
 func (s *Session) Model(ctx context.Context) *model.Machine {
 	s.ctx = ctx
+	s.catchUp(ctx)
 	return s.machineOf()
 }
 

@@ -50,6 +50,7 @@ func (s *Session) Execute(ctx context.Context, line string, o Output) error {
 		s.note = func(string) {}
 	}
 	s.interp = interpreter{}
+	s.catchUp(ctx)
 	var failed error
 	for l := range strings.SplitSeq(strings.TrimRight(line, "\r\n"), "\n") {
 		l = strings.TrimRight(l, "\r")
@@ -159,6 +160,7 @@ func (s *Session) runOne(ctx context.Context, cur *expr.Cursor) (*Call, error) {
 	cur.Pos += len(name)
 	s.displayed(name)
 	err := c.Run(ctx, s, call)
+	s.improve(ctx)
 	if err == nil {
 		err = cur.Extra()
 	}

@@ -27,6 +27,8 @@ func (s *Session) Focus() Focus {
 // with its processor, as by ~Ns. A thread without frames leaves the session
 // without registers, for the reason why.
 func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thread, frames []windows.Frame, n int, why error) {
+	s.catchUp(ctx)
+	p = s.rebound(p)
 	if p.Addr() != s.scope.process.Addr() || s.modules.user == nil {
 		s.modules.loadUser(ctx, p)
 	}
@@ -40,7 +42,7 @@ func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thr
 		s.setRegisters(nil)
 		s.scope.regsErr = why
 	}
-	s.scope.thread = t
+	s.scope.thread = s.sys.Thread(t.Addr())
 	s.setProcess(p)
 	if n > 0 && n < len(frames) {
 		s.scope.frame = frameScope{number: n, walked: &frames[n]}
@@ -49,7 +51,8 @@ func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thr
 
 // SetStop makes a stop current, as ~Ns does: a processor, or a thread of a user
 // minidump; and chooses frame n of its walked stack.
-func (s *Session) SetStop(stop int, frames []windows.Frame, n int) {
+func (s *Session) SetStop(ctx context.Context, stop int, frames []windows.Frame, n int) {
+	s.catchUp(ctx)
 	s.switchProcessor(stop)
 	if n > 0 && n < len(frames) {
 		s.scope.frame = frameScope{number: n, walked: &frames[n]}
@@ -63,4 +66,7 @@ func (s *Session) Env(ctx context.Context) expr.Env { return env{s, ctx} }
 func (s *Session) Space() memory.Space { return s.space() }
 
 // Modules are the modules that addresses of the session are looked up in.
-func (s *Session) Modules(ctx context.Context) *windows.ModuleSet { return s.moduleSet(ctx) }
+func (s *Session) Modules(ctx context.Context) *windows.ModuleSet {
+	s.catchUp(ctx)
+	return s.moduleSet(ctx)
+}

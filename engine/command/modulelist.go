@@ -15,6 +15,7 @@ import (
 // engine shares the tables.
 type moduleList struct {
 	user     *windows.ModuleSet
+	owner    windows.Process // of user
 	chosen   bool // user was loaded, or left out, on request
 	declared []*windows.Module
 	removed  map[*windows.Module]bool
@@ -58,7 +59,7 @@ func (l *moduleList) loadUser(ctx context.Context, p windows.Process) *windows.M
 		}
 	}
 	l.declared = slices.DeleteFunc(l.declared, func(m *windows.Module) bool { return m.User })
-	l.user, l.joined, l.chosen = nil, nil, true
+	l.user, l.owner, l.joined, l.chosen = nil, p, nil, true
 	if p.Addr() != 0 {
 		l.user = p.UserModules(ctx)
 	}

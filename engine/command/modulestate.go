@@ -71,7 +71,9 @@ type fetchedSymbols struct {
 // fetchSymbols looks for a module's symbols without making them the session's.
 // Unlike the rest of a session it may run beside itself.
 func (s *Session) fetchSymbols(ctx context.Context, m *windows.Module) (f fetchedSymbols) {
-	if s.symbols.shared(s) {
+	// What the system is read with does not change in place: where it was not
+	// found it is looked for anew, to make a better target of.
+	if s.symbols.shared(s) && !(m.DescribesSystem() && m.SymbolsErr() != nil) {
 		f.table = m.Symbols(ctx)
 		f.report, f.err = m.SymbolReport(), m.SymbolsErr()
 		return f
@@ -121,6 +123,7 @@ const progressAfter = 500 * time.Millisecond
 func (s *Session) keepSymbols(m *windows.Module, t *symbols.Table, report *symbols.Report, err error) {
 	st := s.modules.state(m)
 	st.loaded, st.table, st.report, st.err, st.failed = true, t, report, err, err != nil
+	s.offer(m, t)
 	st.noisy = s.symbols.noisy
 	if st.noisy && !st.tried {
 		s.tellImage(m)

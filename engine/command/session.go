@@ -33,6 +33,7 @@ type Session struct {
 	opts   Options
 
 	debuggee debuggee
+	better   bool // symbols were found that are better than the target's
 
 	ctx  context.Context // of the command line that runs
 	out  io.Writer
@@ -82,6 +83,7 @@ const defaultFrames = 256
 
 // NewSession starts a session on an open dump.
 func NewSession(t *engine.Target, o Options) *Session {
+	t = t.Latest()
 	s := &Session{target: t, sys: t.System, debuggee: newDebuggee(t), opts: o, out: io.Discard, note: func(string) {}, source: newSourceState()}
 	s.settings = settings{radix: 16, symopt: symoptEngine, kframes: defaultFrames, regMask: maskDefault}
 	if s.ownMachine() == arm64Machine {

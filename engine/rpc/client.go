@@ -19,6 +19,7 @@ type Client struct {
 	mu       sync.Mutex
 	outputs  map[uint64]func(text string, note bool) // by request
 	progress map[string]func(Progress)
+	changed  func(OpenResult)
 }
 
 // NewClient returns a client over a connection, which it closes in the end.
@@ -54,6 +55,17 @@ func (c *Client) handle(ctx context.Context, _ *jsonrpc2.Conn, r *jsonrpc2.Reque
 		c.mu.Unlock()
 		if f != nil {
 			f(o.Text, o.Note)
+		}
+	case "symbols/changed":
+		var d OpenResult
+		if json.Unmarshal(*r.Params, &d) != nil {
+			return
+		}
+		c.mu.Lock()
+		f := c.changed
+		c.mu.Unlock()
+		if f != nil {
+			f(d)
 		}
 	case "$/progress":
 		var p Progress
@@ -111,6 +123,14 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.Message }
+
+// OnSymbols tells f when the dump is read with better symbols than before, and
+// what it is like now. f must not wait: it is called by the reading loop.
+func (c *Client) OnSymbols(f func(OpenResult)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed = f
+}
 
 // Open opens a dump and tells progress as it goes.
 func (c *Client) Open(ctx context.Context, p OpenParams, progress func(Progress)) (OpenResult, error) {

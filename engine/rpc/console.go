@@ -38,7 +38,7 @@ func (c *client) session(id uint64) *session {
 }
 
 func onSessionNew(c *client, _ context.Context, t *target, _ struct{}) (any, error) {
-	o := command.Options{DumpPath: t.key.path}
+	o := command.Options{DumpPath: t.path}
 	s := &session{console: command.NewSession(t.Target, o), aside: command.NewSession(t.Target, o)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +93,7 @@ func (t *target) focus(ctx context.Context, s *command.Session, name Thread, n i
 		return err
 	}
 	if f.cpu >= 0 {
-		s.SetStop(f.cpu, f.walked.stack.Frames, n)
+		s.SetStop(ctx, f.cpu, f.walked.stack.Frames, n)
 		return nil
 	}
 	s.SetFocus(ctx, f.process, f.thread, f.walked.stack.Frames, n, f.walked.ended)

@@ -35,9 +35,10 @@ func onOpen(c *client, ctx context.Context, p OpenParams) (any, error) {
 		return nil, openError(err)
 	}
 	c.mu.Lock()
-	taken := c.target != nil
+	taken := c.opened != nil
 	if !taken {
-		c.target = t
+		c.opened = t
+		t.join(c)
 	}
 	c.mu.Unlock()
 	if taken {
@@ -47,7 +48,7 @@ func onOpen(c *client, ctx context.Context, p OpenParams) (any, error) {
 	if p.Token != "" {
 		c.notify("$/progress", Progress{Token: p.Token, Text: "reading the kernel's symbols"})
 	}
-	return c.describe(ctx, t), nil
+	return c.describe(ctx, t.now.Load()), nil
 }
 
 // openError keeps the code for what the file is to blame for.
@@ -60,7 +61,7 @@ func openError(err error) error {
 }
 
 func (c *client) describe(ctx context.Context, t *target) OpenResult {
-	r := OpenResult{Path: t.key.path, System: list.NewSystem(ctx, t.System), BugCheck: t.bugCheck()}
+	r := OpenResult{Path: t.path, System: list.NewSystem(ctx, t.System), BugCheck: t.bugCheck()}
 	for _, p := range t.Problems() {
 		r.Problems = append(r.Problems, p.Error())
 	}

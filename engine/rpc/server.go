@@ -36,7 +36,7 @@ type client struct {
 
 	mu       sync.Mutex
 	pending  map[jsonrpc2.ID]context.CancelFunc
-	target   *target
+	opened   *opened
 	values   values
 	sessions map[uint64]*session
 	cursors  map[uint64]*cursor
@@ -67,12 +67,15 @@ func (e *Engine) serve(ctx context.Context, rw io.ReadWriteCloser, log io.Writer
 		cancel()
 	}
 	c.mu.Unlock()
+	if c.opened != nil {
+		c.opened.leave(c)
+	}
 	c.work.Wait()
 	for _, cur := range c.cursors {
 		cur.stop()
 	}
-	if c.target != nil {
-		e.release(c.target)
+	if c.opened != nil {
+		e.release(c.opened)
 	}
 }
 
@@ -122,7 +125,10 @@ func withTarget[P any](f func(c *client, ctx context.Context, t *target, p P) (a
 func (c *client) openTarget() *target {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.target
+	if c.opened == nil {
+		return nil
+	}
+	return c.opened.now.Load()
 }
 
 // methods is the protocol. It is a function because a variable would depend on itself.

@@ -242,13 +242,18 @@ func (m *Module) PlaceIn(t *symbols.Table, va uint64) Place {
 	return p
 }
 
+// DescribesSystem reports that the types of the system's structures are looked
+// up in the module's symbols.
+func (m *Module) DescribesSystem() bool { return m == m.sys.typeModule() }
+
 // ForgetFailure lets the symbols be searched for again when they were not
-// found: the folders may hold them by now.
+// found: the folders may hold them by now. Those that the system is read with
+// stay what they are.
 func (m *Module) ForgetFailure() {
 	d := m.data()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.why != nil && m != m.sys.nt {
+	if d.why != nil && !m.DescribesSystem() {
 		d.table, d.report, d.why = nil, nil, nil
 	}
 }

@@ -82,6 +82,15 @@ func (s *System) DeclaredModule(path string, base, size uint64, stamp uint32, us
 	return m
 }
 
+// In returns a declared module as one of another system of the same dump.
+func (m *Module) In(s *System) *Module {
+	return &Module{
+		sys: s, space: s.Kernel(), Source: m.Source, User: m.User,
+		Path: m.Path, ImageName: m.ImageName, Base: m.Base, Size: m.Size,
+		TimeDateStamp: m.TimeDateStamp, HasTimeDateStamp: m.HasTimeDateStamp, Name: m.Name,
+	}
+}
+
 // kernelFiles are the names of the file that the kernel may be.
 var kernelFiles = []string{"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe", "ntkrnlup.exe"}
 

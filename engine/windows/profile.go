@@ -7,6 +7,7 @@ import (
 
 	"kdap/engine/memory"
 	"kdap/engine/profile"
+	"kdap/engine/symbols"
 )
 
 // profileMachine is the header's MachineImageType of the kernels that profiles describe.
@@ -31,12 +32,34 @@ func (s *System) SymbolRank() string {
 
 // hasTypes reports whether the kernel's symbols describe its structures: there
 // are PDBs without types too.
-func (s *System) hasTypes() bool {
-	src := s.nt.Types()
+func (s *System) hasTypes() bool { return describes(s.nt.Symbols(context.Background()), "_EPROCESS") }
+
+// Described reports whether symbols describe the system's structures, so that
+// no profile has to stand for them.
+func (s *System) Described() bool {
+	m := s.typeModule()
+	return m != nil && s.DescribedBy(m, m.Symbols(context.Background()))
+}
+
+// DescribedBy reports whether t, the symbols of module m, describes the
+// system's structures: that of another module does not.
+func (s *System) DescribedBy(m *Module, t *symbols.Table) bool {
+	if m != s.typeModule() {
+		return false
+	}
+	if s.user != nil {
+		return describes(t, "_PEB")
+	}
+	return describes(t, "_EPROCESS")
+}
+
+// describes reports whether symbols have a type.
+func describes(t *symbols.Table, name string) bool {
+	src := t.Types()
 	if src == nil {
 		return false
 	}
-	_, ok := src.Type("_EPROCESS")
+	_, ok := src.Type(name)
 	return ok
 }
 

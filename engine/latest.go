@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"kdap/engine/symbols"
+	"kdap/engine/windows"
+)
+
+// A lineage is what the targets of one open dump have in common. A target
+// never changes: symbols that are found later make another one, so those who
+// read meanwhile go on with what they began with.
+type lineage struct {
+	latest   atomic.Pointer[Target]
+	improves sync.Mutex // one search at a time
+
+	mu       sync.Mutex
+	watchers []*func(*Target)
+}
+
+// begin makes t the first target of its dump.
+func (t *Target) begin() *Target {
+	t.line = &lineage{}
+	t.line.latest.Store(t)
+	return t
+}
+
+// Latest returns the target of the same dump that has the best symbols known by
+// now. It is t itself until Improve found better ones.
+func (t *Target) Latest() *Target { return t.line.latest.Load() }
+
+// Improve looks with f for symbols that describe the system's structures, if
+// the dump's latest target has none, and makes a target with them the latest.
+// It returns the latest, moved or not.
+func (t *Target) Improve(ctx context.Context, f *symbols.Finder) *Target {
+	l := t.line
+	l.improves.Lock()
+	defer l.improves.Unlock()
+	old := l.latest.Load()
+	if old.System.Described() {
+		return old
+	}
+	next := &Target{Dump: old.Dump, User: old.User, Symbols: f, line: l}
+	if old.User != nil {
+		next.System = windows.OpenUser(old.User, f)
+		next.Dump = next.System.Dump()
+	} else {
+		sys, err := windows.Open(ctx, old.Dump, f)
+		if err != nil {
+			return old
+		}
+		next.System = sys
+	}
+	if !next.System.Described() || ctx.Err() != nil {
+		return old
+	}
+	l.latest.Store(next)
+	l.mu.Lock()
+	watchers := slices.Clone(l.watchers)
+	l.mu.Unlock()
+	for _, w := range watchers {
+		(*w)(next)
+	}
+	return next
+}
+
+// Watch calls f with each target that becomes the latest of the dump, before
+// Improve returns it. stop ends that; a call that has begun may still go on.
+func (t *Target) Watch(f func(*Target)) (stop func()) {
+	l := t.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := &f
+	l.watchers = append(l.watchers, w)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.watchers = slices.DeleteFunc(l.watchers, func(o *func(*Target)) bool { return o == w })
+	}
+}
