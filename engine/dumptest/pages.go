@@ -98,7 +98,7 @@ func (p *Process) largePages() {
 	for _, off := range []uint64{0, 0x1ff000} {
 		p.note(two+off, "valid", p.text(two+off, "large"))
 	}
-	at := p.Alloc(pageSize)
+	at := p.Alloc(2 * pageSize)
 	at = roundUp(at, pageSize)
 	text := p.text(at, "twice mapped")
 	pfn, _ := s.lookup(at)

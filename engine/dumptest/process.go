@@ -21,7 +21,7 @@ type Process struct {
 	handles *handleTable
 	peb     uint64
 	place   uint64 // seed of the user addresses
-	heap    uint64 // next free byte of its heap
+	heaps   []*Heap
 	vads    []vad
 	truth   TruthProcess
 }

@@ -32,9 +32,7 @@ func (p *Process) makeUser() {
 	p.peb = p.pebPlace()
 	p.addVad(vad{start: p.peb &^ (pebRegion - 1), size: pebRegion, prot: ReadWrite, kind: "private"})
 	p.Space.MapNew(p.peb, pageSize, ReadWrite)
-	p.heap = p.heapPlace() + 0x740
-	p.Space.MapNew(p.heapPlace(), pageSize, ReadWrite)
-	p.addVad(vad{start: p.heapPlace(), size: 0x100000, prot: ReadWrite, kind: "private"})
+	p.NewHeap(HeapOptions{At: p.heapPlace()})
 
 	exe := LoadImage(p.opt.Image)
 	p.LoadModule(exe, p.opt.Name, p.imagePath())
@@ -53,7 +51,7 @@ func (p *Process) makeUser() {
 	peb.set("ImageBaseAddress", p.order[0].at.base).set("Ldr", p.Symbol("ntdll!PebLdr"))
 	peb.set("ProcessHeap", p.heapPlace()).set("NumberOfProcessors", uint64(m.opts.Processors))
 	peb.set("OSMajorVersion", 10).set("OSBuildNumber", uint64(m.build())).set("OSPlatformId", 2).set("ImageSubsystem", 3)
-	peb.set("SessionId", uint64(max(p.opt.Session, 0))).set("NumberOfHeaps", 1).set("MaximumNumberOfHeaps", 16)
+	peb.set("SessionId", uint64(max(p.opt.Session, 0))).set("MaximumNumberOfHeaps", maxHeaps)
 	peb.set("FastPebLock", p.Symbol("ntdll!FastPebLock")).set("IsImageDynamicallyRelocated", 1)
 	if p.opt.Wow64 {
 		p.makeWow64()
@@ -77,8 +75,7 @@ func (p *Process) makeWow64() {
 
 // Alloc takes bytes of the process's own heap.
 func (p *Process) Alloc(size int) uint64 {
-	va := roundUp(p.heap, 0x10)
-	p.heap = va + uint64(size)
+	va := p.heaps[0].Alloc(uint64(size))
 	p.Space.MapNew(va, uint64(size), ReadWrite)
 	return va
 }
@@ -217,6 +214,20 @@ func (p *Process) finishUser() {
 	s.link(ldr.addr("InLoadOrderModuleList"), load...)
 	s.link(ldr.addr("InMemoryOrderModuleList"), memory...)
 	s.link(ldr.addr("InInitializationOrderModuleList"), initial...)
+	p.finishHeaps()
+}
+
+// maxHeaps is how many heaps the list in the PEB's page can hold.
+const maxHeaps = 16
+
+// finishHeaps writes the heaps and the list of them.
+func (p *Process) finishHeaps() {
+	table := roundUp(p.peb+uint64(p.m.l.size("_PEB")), 0x10)
+	for i, h := range p.heaps {
+		p.Space.U64(table+8*uint64(i), h.VA())
+		h.finish()
+	}
+	p.Space.obj("_PEB", p.peb).set("NumberOfHeaps", uint64(len(p.heaps))).set("ProcessHeaps", table)
 }
 
 // makeTEB makes a thread's user block and its user stack.
