@@ -24,6 +24,7 @@ type codeView struct {
 	arm64   bool
 	mode    disasm.Mode
 	fetch   disasm.Fetch
+	spare   disasm.Fetch // gives the one byte to show where fetch has none; nil: none
 	options disasm.Options
 	bare    bool // no symbols: physical memory
 	numbers bool // source line numbers in front
@@ -61,6 +62,11 @@ func (v *codeView) at(va uint64) codeLine {
 		return v.atARM64(va)
 	}
 	it := disasm.At(v.mode, v.fetch, va)
+	if it.State == disasm.Unreadable && v.spare != nil {
+		if b := make([]byte, 1); v.spare(va, b) == len(b) {
+			it.State, it.Code = disasm.Cut, b
+		}
+	}
 	return codeLine{text: it.Line(v.options), next: it.Next(), state: it.State}
 }
 

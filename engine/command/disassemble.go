@@ -47,6 +47,9 @@ func cmdUnassemblePhysical() *Command {
 		Names: []string{"up"}, Args: "[Range]", Short: "show code at physical addresses",
 		Run: func(ctx context.Context, s *Session, c *Call) error {
 			v := s.codeView(ctx)
+			// Of code that physical memory does not have, the debugger shows a
+			// byte that it finds at the same virtual address.
+			v.spare = v.fetch
 			phys := s.env().Physical()
 			v.fetch = func(pa uint64, p []byte) int {
 				if phys == nil {

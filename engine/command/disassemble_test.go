@@ -18,14 +18,12 @@ func TestRecordedCode(t *testing.T) {
 		symbols      bool
 		but          *regexp.Regexp // commands that differ, and why
 	}{
-		// eip in front of a length is rip to WinDbg, though ? eip is half of it.
-		{"lab/disasm-u.txt", "lab19041", true, regexp.MustCompile(`^u eip`)},
+		{"lab/disasm-u.txt", "lab19041", true, nil},
 		// WinDbg takes the pointer that a thunk jumps through for code; a
 		// warning stands within two lines.
 		{"lab/disasm-uf.txt", "lab19041", true, regexp.MustCompile(`^uf .*(1712|SleepConditionVariableSRW|RtlUserThreadStart)$|^uf /c PotionShop!TendShop$`)},
 		{"lab/disasm-current.txt", "lab19041", true, nil},
-		// An address beyond physical memory has no byte here.
-		{"lab/disasm-options.txt", "lab19041", true, regexp.MustCompile(`^up PotionShop`)},
+		{"lab/disasm-options.txt", "lab19041", true, nil},
 		{"triage_x64/disasm.txt", "triage_x64", false, nil},
 		{"triage_arm64/disasm.txt", "triage_arm64", false, nil},
 		{"minidump_calc/disasm.txt", "minidump_calc", false, nil},

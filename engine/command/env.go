@@ -61,11 +61,14 @@ func (e env) Register(name string) (expr.Register, error) {
 	if r, ok := e.s.arm64Register(name); ok {
 		return r, nil
 	}
-	if e.s.machine() == x86Machine && slices.Contains(registerOrder, name) {
-		return expr.Register{}, expr.ErrNotFound // x86 code has no 64-bit registers
-	}
-	if name == "esp" { // the debugger gives the whole of it
-		name = "rsp"
+	if e.s.machine() == x86Machine {
+		if slices.Contains(registerOrder, name) {
+			return expr.Register{}, expr.ErrNotFound // x86 code has no 64-bit registers
+		}
+	} else if i := slices.Index(halfOrder, name); i >= 0 {
+		// In an expression a 32-bit part is its whole register, as the record's
+		// "? esp" and "u eip L1" show; r prints the part, and smaller parts are cut.
+		name = registerOrder[i]
 	}
 	regs, err := e.s.registers()
 	if err != nil {
