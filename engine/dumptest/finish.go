@@ -100,6 +100,7 @@ func (m *Machine) Finish() *Dump {
 		panic("dumptest: the machine is finished already")
 	}
 	m.finished = true
+	m.finishRegistry()
 	if _, ok := m.byModule["keypad"]; !ok {
 		m.AddDriver("keypad.sys")
 	}
@@ -112,7 +113,6 @@ func (m *Machine) Finish() *Dump {
 		p.finish()
 	}
 	m.finishLists()
-	m.finishRegistry()
 	m.finishData()
 	m.makeKDBG()
 	for _, p := range m.processes {

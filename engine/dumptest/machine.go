@@ -107,6 +107,7 @@ type Machine struct {
 	cookie    uint64
 	deviceMap uint64
 	root      uint64 // the object directory "\"
+	registry  registryMaker
 
 	finished bool
 	crash    cpuState

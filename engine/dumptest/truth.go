@@ -15,6 +15,7 @@ type Truth struct {
 	Processes  []TruthProcess
 	Drivers    []TruthModule
 	Unloaded   []TruthUnloaded
+	Hives      []TruthHive
 	Frames     int // physical pages that the machine has
 }
 
@@ -104,4 +105,31 @@ type TruthHandle struct {
 	Type   string
 	Name   string
 	Access uint32
+}
+
+// A TruthHive is a registry hive.
+type TruthHive struct {
+	Addr, BaseBlock  uint64
+	Mount, File      string
+	Stable, Volatile uint32 // bytes of the storages
+	Keys             []TruthKey
+}
+
+// A TruthKey is a key of a hive, a way into another hive included.
+type TruthKey struct {
+	Path         string
+	Cell         uint32
+	Node         uint64 // address
+	ControlBlock uint64
+	Class        string
+	Written      uint64 // FILETIME
+	Exit         bool
+	Values       []TruthValue
+}
+
+// A TruthValue is a value of a key.
+type TruthValue struct {
+	Name string
+	Type uint32
+	Data []byte
 }
