@@ -310,6 +310,9 @@ func (s *Session) lmDetails(ctx context.Context, m *windows.Module, o lmOptions,
 	row := func(label, value string) { s.printf("    %-17s %s\n", label, value) }
 	img, err := m.Image()
 	stamp := s.stampText(m)
+	if err != nil {
+		s.noteHeader(ctx, m, err)
+	}
 	if err == nil && img.Reproducible() {
 		s.printf("    Image was built with /Brepro flag.\n")
 		stamp = fmt.Sprintf("%08X (This is a reproducible build file hash, not a timestamp)", m.TimeDateStamp)

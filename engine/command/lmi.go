@@ -68,11 +68,25 @@ func noHeader(m *windows.Module) string {
 	return fmt.Sprintf("Cannot read Image header @ %x", m.Base)
 }
 
+// noteHeader tells what identified a module whose header cannot be read, or why
+// nothing did.
+func (s *Session) noteHeader(ctx context.Context, m *windows.Module, why error) {
+	if _, _, err := m.Stamp(ctx); err != nil {
+		s.notef("%s: %v", m.Name, err)
+		return
+	}
+	if p, ok := m.IdentifiedBy(); ok {
+		pid, _ := p.PID()
+		s.notef("%s: %v; process %x, which maps the same file, has it", m.Name, why, pid)
+	}
+}
+
 func (s *Session) moduleInfo(ctx context.Context, m *windows.Module) {
 	st := s.modules.state(m)
 	img, err := m.Image()
 	if err != nil {
 		s.printf("%s\n    Load Report: %s\n", noHeader(m), loadReport(tableOf(st)))
+		s.noteHeader(ctx, m, err)
 		return
 	}
 	image, _ := m.DebuggerImage()

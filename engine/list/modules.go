@@ -54,7 +54,7 @@ func Modules(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[Mo
 			}
 			set := p.UserModules(ctx)
 			for _, m := range set.All() {
-				v := NewModule(m)
+				v := NewModule(ctx, m)
 				v.PID = &pid
 				if !yield(v, nil) {
 					return
@@ -72,7 +72,7 @@ func Modules(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[Mo
 func kernelModules(ctx context.Context, sys *windows.System, yield func(Module, error) bool) bool {
 	set := sys.KernelModules(ctx)
 	for _, m := range set.All() {
-		if !yield(NewModule(m), nil) {
+		if !yield(NewModule(ctx, m), nil) {
 			return false
 		}
 	}
@@ -92,7 +92,7 @@ func kernelModules(ctx context.Context, sys *windows.System, yield func(Module, 
 
 // NewModule reads the values of one module. It looks at the image's headers,
 // not for its symbols: Symbols is "deferred" unless they were loaded before.
-func NewModule(m *windows.Module) Module {
+func NewModule(ctx context.Context, m *windows.Module) Module {
 	v := Module{
 		Base: Hex(m.Base), Size: m.Size, Name: m.Name, ImageName: m.ImageName, Path: m.Path, Symbols: m.SymbolState(),
 	}
@@ -100,12 +100,16 @@ func NewModule(m *windows.Module) Module {
 	if m.NameErr != nil {
 		u.add("name", m.NameErr)
 	}
-	img, err := m.Image()
+	var stamp, sum uint32
+	var err error
+	if !m.HasTimeDateStamp || m.CheckSum == 0 && m.User {
+		stamp, sum, err = m.Stamp(ctx)
+	}
 	switch {
 	case m.HasTimeDateStamp:
 		v.Timestamp = &m.TimeDateStamp
 	case err == nil:
-		v.Timestamp = &img.TimeDateStamp
+		v.Timestamp = &stamp
 	default:
 		u.add("timestamp", err)
 	}
@@ -113,7 +117,7 @@ func NewModule(m *windows.Module) Module {
 	case m.CheckSum != 0 || !m.User:
 		v.Checksum = &m.CheckSum
 	case err == nil:
-		v.Checksum = &img.CheckSum
+		v.Checksum = &sum
 	default:
 		u.add("checksum", err)
 	}

@@ -138,7 +138,7 @@ func userModules(ctx context.Context, u *windows.UserProcess, keep Filter) iter.
 			return
 		}
 		for _, m := range u.Modules(ctx).All() {
-			v := NewModule(m)
+			v := NewModule(ctx, m)
 			v.PID = userPID(u)
 			if !yield(v, nil) {
 				return

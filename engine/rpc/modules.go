@@ -50,7 +50,7 @@ func onModules(_ *client, ctx context.Context, t *target, p ProcessParams) (any,
 }
 
 func describeModule(ctx context.Context, m *windows.Module) Module {
-	v := Module{Module: list.NewModule(m), User: m.User, State: "deferred"}
+	v := Module{Module: list.NewModule(ctx, m), User: m.User, State: "deferred"}
 	if m.SymbolState() == "deferred" {
 		return v
 	}

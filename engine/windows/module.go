@@ -3,6 +3,7 @@ package windows
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -39,6 +40,10 @@ type Module struct {
 	image     *pe.Image
 	imageErr  error
 
+	owner      Process // of a user module
+	identityMu sync.Mutex
+	identity   *identity // nil until the own headers were missed
+
 	sharedOnce sync.Once
 	shared     *imageData
 }
@@ -63,16 +68,40 @@ func (m *Module) Image() (*pe.Image, error) {
 	return m.image, m.imageErr
 }
 
-// CodeView returns the record that names the module's PDB.
+// CodeView returns the record that names the module's PDB: from the module's
+// own pages or, where those are out, from another process that maps the file.
 func (m *Module) CodeView() (pe.CodeView, error) {
 	img, err := m.Image()
-	if err != nil {
-		if len(m.codeView) > 0 {
-			return m.SavedCodeView()
+	if err == nil {
+		var cv pe.CodeView
+		if cv, err = img.CodeView(); err == nil {
+			return cv, nil
 		}
-		return pe.CodeView{}, err
 	}
-	return img.CodeView()
+	if len(m.codeView) > 0 {
+		return m.SavedCodeView()
+	}
+	if unread := (*memory.ReadError)(nil); !errors.As(err, &unread) {
+		return pe.CodeView{}, err // there is none
+	}
+	id := m.elsewhere(context.Background())
+	switch {
+	case id.header == nil:
+		return pe.CodeView{}, id.explain(err)
+	case id.cvErr != nil:
+		return pe.CodeView{}, id.cvErr
+	}
+	return id.cv, nil
+}
+
+// Stamp returns the time stamp and the checksum of the module's headers, its
+// own or those that another process has of the same file.
+func (m *Module) Stamp(ctx context.Context) (stamp, checkSum uint32, err error) {
+	img, err := m.header(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	return img.TimeDateStamp, img.CheckSum, nil
 }
 
 // moduleName makes the name debuggers use from a file name: without its last
@@ -255,7 +284,7 @@ func (p Process) listUserModules(ctx context.Context) *ModuleSet {
 	}
 	used := nameTaker{}
 	for _, m := range mods {
-		m.Name = used.take(m)
+		m.Name, m.owner = used.take(m), p
 	}
 	return NewModuleSet(mods, errs...)
 }
@@ -351,11 +380,11 @@ func (p Process) vadModules(ctx context.Context) iter.Seq2[*Module, error] {
 			path = p.sys.DOSPath(ctx, path)
 			m := &Module{
 				sys: p.sys, space: space, User: true, Source: "vad",
-				Base: v.Start, Size: v.End + 1 - v.Start, Path: path, ImageName: baseName(path),
+				Base: v.Start, Size: v.End + 1 - v.Start, Path: path, ImageName: baseName(path), owner: p,
 			}
 			m.Name = moduleName(m.ImageName)
-			if img, err := m.Image(); err == nil {
-				m.TimeDateStamp, m.CheckSum, m.HasTimeDateStamp = img.TimeDateStamp, img.CheckSum, true
+			if stamp, sum, err := m.Stamp(ctx); err == nil {
+				m.TimeDateStamp, m.CheckSum, m.HasTimeDateStamp = stamp, sum, true
 			}
 			if !yield(m, nil) {
 				return
