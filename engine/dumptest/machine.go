@@ -44,6 +44,7 @@ type Options struct {
 
 	BugCheck   uint32 // default 0xE2
 	Parameters [4]uint64
+	Crash      Crash
 	Computer   string
 }
 
@@ -109,6 +110,10 @@ type Machine struct {
 	root      uint64 // the object directory "\"
 	registry  registryMaker
 
+	pageCounts *PageCounts
+	prototypes map[uint64]prototype // of pages of files, by frame
+	memory     *MemoryCounters
+
 	finished bool
 	crash    cpuState
 	truth    Truth
@@ -133,7 +138,7 @@ func NewMachine(o Options) *Machine {
 		pool: poolBase, paged: pagedBase, stacks: stackBase, drivers: driverBase,
 		byModule: map[string]mapping{}, types: map[string]uint64{}, typeIndex: map[string]uint64{},
 		sessions: map[uint32]uint64{}, shared: map[string][]uint64{}, userBases: map[string]uint64{},
-		cookie: 0x5b,
+		cookie: 0x5b, prototypes: map[uint64]prototype{},
 	}
 	m.Kernel = m.newSpace()
 	m.mapKernel()

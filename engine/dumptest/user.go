@@ -158,6 +158,9 @@ func (p *Process) LoadModule(im *Image, name, dos string) {
 		}
 		if !private {
 			frames[i] = pfn
+			if _, ok := m.prototypes[pfn]; !ok {
+				m.prototypes[pfn] = prototype{}
+			}
 		}
 		p.Space.Map(va, pfn, prot)
 	}

@@ -78,6 +78,7 @@ func (p *Process) makeVad(v vad) uint64 {
 	for i := range pages {
 		if pfn, ok := p.Space.lookup(v.start + i*pageSize); ok {
 			m.Kernel.U64(protos+8*i, pfn<<12|pteValid|pteAccessed)
+			m.notePrototype(pfn, protos+8*i, sub, v.prot)
 		}
 	}
 	if v.view != nil {
@@ -95,6 +96,14 @@ func (p *Process) makeVad(v vad) uint64 {
 	l.set("Subsection", sub).set("FirstPrototypePte", protos).set("LastContiguousPte", protos+8*(pages-1))
 	l.set("VadsProcess", p.va).set("FileObject", file)
 	return va
+}
+
+// notePrototype keeps for the PFN database where a page of a file is known; of
+// several views of it the first.
+func (m *Machine) notePrototype(pfn, pte, subsection uint64, prot Prot) {
+	if p, shared := m.prototypes[pfn]; shared && p.pte == 0 {
+		m.prototypes[pfn] = prototype{pte, m.protoPTE(subsection, prot)}
+	}
 }
 
 // treeVads links sorted nodes into a balanced tree and returns its root.

@@ -4069,6 +4069,15 @@ struct _PEB_LDR_DATA {
   unsigned char ShutdownInProgress;
   void *ShutdownThreadId;
 };
+struct _PHYSICAL_MEMORY_RUN {
+  unsigned long long BasePage;
+  unsigned long long PageCount;
+};
+struct _PHYSICAL_MEMORY_DESCRIPTOR {
+  unsigned long NumberOfRuns;
+  unsigned long long NumberOfPages;
+  _PHYSICAL_MEMORY_RUN Run[1];
+};
 struct _POOL_HEADER {
   union {
   struct {
@@ -6606,6 +6615,13 @@ static_assert(__builtin_offsetof(_PEB_LDR_DATA, InInitializationOrderModuleList)
 static_assert(__builtin_offsetof(_PEB_LDR_DATA, EntryInProgress) == 64, "_PEB_LDR_DATA");
 static_assert(__builtin_offsetof(_PEB_LDR_DATA, ShutdownInProgress) == 72, "_PEB_LDR_DATA");
 static_assert(__builtin_offsetof(_PEB_LDR_DATA, ShutdownThreadId) == 80, "_PEB_LDR_DATA");
+static_assert(sizeof(_PHYSICAL_MEMORY_DESCRIPTOR) == 32, "_PHYSICAL_MEMORY_DESCRIPTOR");
+static_assert(__builtin_offsetof(_PHYSICAL_MEMORY_DESCRIPTOR, NumberOfRuns) == 0, "_PHYSICAL_MEMORY_DESCRIPTOR");
+static_assert(__builtin_offsetof(_PHYSICAL_MEMORY_DESCRIPTOR, NumberOfPages) == 8, "_PHYSICAL_MEMORY_DESCRIPTOR");
+static_assert(__builtin_offsetof(_PHYSICAL_MEMORY_DESCRIPTOR, Run) == 16, "_PHYSICAL_MEMORY_DESCRIPTOR");
+static_assert(sizeof(_PHYSICAL_MEMORY_RUN) == 16, "_PHYSICAL_MEMORY_RUN");
+static_assert(__builtin_offsetof(_PHYSICAL_MEMORY_RUN, BasePage) == 0, "_PHYSICAL_MEMORY_RUN");
+static_assert(__builtin_offsetof(_PHYSICAL_MEMORY_RUN, PageCount) == 8, "_PHYSICAL_MEMORY_RUN");
 static_assert(sizeof(_POOL_HEADER) == 16, "_POOL_HEADER");
 static_assert(__builtin_offsetof(_POOL_HEADER, Ulong1) == 0, "_POOL_HEADER");
 static_assert(__builtin_offsetof(_POOL_HEADER, PoolTag) == 4, "_POOL_HEADER");
