@@ -87,6 +87,7 @@ func (m *Machine) Finish() *Dump {
 	}
 	m.finished = true
 	m.finishRegistry()
+	m.finishFirmware()
 	if _, ok := m.byModule["keypad"]; !ok {
 		m.AddDriver("keypad.sys")
 	}
@@ -106,7 +107,7 @@ func (m *Machine) Finish() *Dump {
 	for _, p := range m.processes {
 		m.copyKernelHalf(p.Space)
 	}
-	d := &Dump{m: m, blobs: secondaryData()}
+	d := &Dump{m: m, blobs: m.firmware().secondaryData(m.build())}
 	d.header = d.makeHeader()
 	t := &m.truth
 	t.KernelBase, t.DTB, t.Build, t.BuildLab, t.Computer = kernelBase, k.DTB(), m.build(), m.buildLab(), m.opts.Computer

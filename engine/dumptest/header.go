@@ -1,10 +1,6 @@
 package dumptest
 
-import (
-	"bytes"
-	"encoding/hex"
-	"strings"
-)
+import "bytes"
 
 const (
 	headerSize    = 0x2000
@@ -69,63 +65,4 @@ func (d *Dump) headerFor(kind uint32, size uint64) []byte {
 	le.PutUint32(h[offType:], kind)
 	le.PutUint64(h[offSpace:], size)
 	return h
-}
-
-// secondaryData renders the blobs behind the last page: the SMBIOS table, and
-// an empty one, which is legal.
-func secondaryData() []byte {
-	var b []byte
-	b = append(b, "DumpBlob"...)
-	b = le.AppendUint32(b, 0x10)
-	b = le.AppendUint32(b, buildNumber)
-	blob := func(guid string, data []byte) {
-		pad := (8 - len(data)%8) % 8
-		b = le.AppendUint32(b, 0x20)
-		b = append(b, guidBytes(guid)...)
-		b = le.AppendUint32(b, uint32(len(data)))
-		b = le.AppendUint32(b, 0)
-		b = le.AppendUint32(b, uint32(pad))
-		b = append(append(b, data...), make([]byte, pad)...)
-	}
-	table := smbios()
-	blob("bc5c008f-1e3a-44d7-988d-86f6884c6758", append(le.AppendUint32([]byte{0, 3, 2, 0}, uint32(len(table))), table...))
-	blob("00000000-0000-0000-0000-000000000000", nil)
-	return b
-}
-
-// guidBytes turns a GUID's text into its 16 bytes in memory.
-func guidBytes(text string) []byte {
-	raw, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
-	if err != nil || len(raw) != 16 {
-		panic("dumptest: bad GUID " + text)
-	}
-	g := bytes.Clone(raw)
-	for i, j := range []int{3, 2, 1, 0, 5, 4, 7, 6} {
-		g[i] = raw[j]
-	}
-	return g
-}
-
-// smbios renders a small table (DMTF DSP0134): firmware, system, board, end.
-func smbios() []byte {
-	var t []byte
-	structure := func(kind byte, handle uint16, body []byte, text ...string) {
-		t = append(t, kind, byte(4+len(body)))
-		t = le.AppendUint16(t, handle)
-		t = append(t, body...)
-		for _, s := range text {
-			t = append(append(t, s...), 0)
-		}
-		if len(text) == 0 {
-			t = append(t, 0)
-		}
-		t = append(t, 0)
-	}
-	bios := []byte{1, 2, 0, 0xe0, 3, 0x7f, 8, 0, 0, 0, 0, 0, 0, 0, 3, 0x0d, 2, 9, 0xff, 0xff}
-	structure(0, 0, bios, "Tidewater Firmware", "TW42 (2.9)", "01/15/2024")
-	system := append([]byte{1, 2, 3, 4}, bytes.Repeat([]byte{0x5a}, 16)...)
-	structure(1, 1, append(system, 6, 5, 6), "Tidewater", "Jetty 7", "Rev C", "TW-0001", "JETTY-7-C", "Jetty")
-	structure(2, 2, []byte{1, 2, 3, 0, 0, 9, 0, 0, 0, 10, 0}, "Tidewater", "JT7-MAIN", "1.1")
-	structure(127, 3, nil)
-	return t
 }

@@ -110,10 +110,10 @@ func (m *Machine) finishProcessor(c *cpu) {
 	p.set("KdVersionBlock", m.sym("KdVersionBlock"))
 	o := k.obj("_KPRCB", c.prcb)
 	o.set("Number", uint64(c.number)).set("GroupIndex", uint64(c.number)).set("GroupSetMember", 1<<c.number)
-	o.set("CurrentThread", c.current.va).set("IdleThread", c.idle.va).set("MHz", 2712).set("MxCsr", 0x1f80)
-	o.set("CpuType", 25).set("CpuID", 1).set("CpuStep", 0x5000).set("MajorVersion", 1).set("MinorVersion", 1).set("CpuVendor", 1)
+	o.set("CurrentThread", c.current.va).set("IdleThread", c.idle.va).set("MxCsr", 0x1f80)
+	o.set("MajorVersion", 1).set("MinorVersion", 1)
 	o.set("InitialApicId", uint64(2*c.number)).set("KeContextSwitches", uint64(91000+c.number*777)).set("IpiFrozen", 5)
-	k.Write(o.addr("VendorString"), []byte("AuthenticAMD\x00"))
+	m.opts.CPU.identify(o)
 	k.link(o.addr("WaitListHead"))
 	for i := range uint64(32) {
 		k.link(o.addr("DispatcherReadyListHead") + 16*i)

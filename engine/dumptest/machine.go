@@ -15,6 +15,7 @@ package dumptest
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -46,6 +47,10 @@ type Options struct {
 	Parameters [4]uint64
 	Crash      Crash
 	Computer   string
+
+	BuildLab string    // the kernel's long build string; its number is the build
+	CPU      *CPU      // default: one of AMD's
+	Firmware *Firmware // default: a small SMBIOS table
 }
 
 // Places of the made-up kernel's regions.
@@ -132,6 +137,9 @@ func NewMachine(o Options) *Machine {
 	}
 	if o.Computer == "" {
 		o.Computer = "HARBOUR7"
+	}
+	if o.CPU == nil {
+		o.CPU = &defaultCPU
 	}
 	m := &Machine{
 		opts: o, l: layouts[o.Relative], phys: newPhysical(o.Runs, o.Scatter),
@@ -258,10 +266,17 @@ func (m *Machine) sessionType() string {
 
 // build is the kernel's build number, buildLab its long form.
 func (m *Machine) build() uint32 {
+	if number, _, ok := strings.Cut(m.opts.BuildLab, "."); ok {
+		n, _ := strconv.ParseUint(number, 10, 32)
+		return uint32(n)
+	}
 	return map[string]uint32{"": buildNumber, "older": 14477, "newer": 25177}[m.opts.Relative]
 }
 
 func (m *Machine) buildLab() string {
+	if m.opts.BuildLab != "" {
+		return m.opts.BuildLab
+	}
 	return fmt.Sprintf("%d.1.amd64fre.kdap_test.240101-0900", m.build())
 }
 

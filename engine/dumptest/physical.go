@@ -82,22 +82,27 @@ func (p *physical) alloc() uint64 {
 }
 
 // allocLarge takes 512 frames that follow one another, aligned.
-func (p *physical) allocLarge() uint64 {
+func (p *physical) allocLarge() uint64 { return p.takeRun(512, 512) }
+
+// allocRun takes frames that follow one another.
+func (p *physical) allocRun(count uint64) uint64 { return p.takeRun(count, 1) }
+
+func (p *physical) takeRun(count, step uint64) uint64 {
 	for _, r := range p.runs {
-		for base := roundUp(r.Base, 512); base+512 <= r.Base+r.Count; base += 512 {
+		for base := roundUp(r.Base, step); base+count <= r.Base+r.Count; base += step {
 			free := true
-			for i := range uint64(512) {
+			for i := range count {
 				free = free && !p.taken[base+i]
 			}
 			if free {
-				for i := range uint64(512) {
+				for i := range count {
 					p.taken[base+i] = true
 				}
 				return base
 			}
 		}
 	}
-	panic("dumptest: the machine has no free large page left")
+	panic("dumptest: the machine has no free frames in a row left")
 }
 
 func (p *physical) page(pfn uint64) *page {
