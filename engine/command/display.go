@@ -58,10 +58,7 @@ const maxUnlimited = 1<<32 - 1
 
 func (s *Session) runDisplay(ctx context.Context, c *Call) error {
 	d := displayCall{start: c.Args.Pos - len(c.Name)}
-	form, n, err := displayForm(c.Args.Text, d.start)
-	if err != nil {
-		return err
-	}
+	form, n := displayForm(c.Args.Text, d.start)
 	c.Args.Pos = d.start + n
 	if d.form = form; form == "d" {
 		if d.form = s.display.form; d.form == "" {
@@ -72,6 +69,9 @@ func (s *Session) runDisplay(ctx context.Context, c *Call) error {
 		}
 	}
 	s.display.form = d.form
+	if d.form == "dy" {
+		return expr.Caret("Syntax error", c.Args.Pos)
+	}
 	if d.form == "dl" || d.form == "dlb" {
 		return s.displayList(ctx, c.Args, d.form == "dlb")
 	}
@@ -91,8 +91,10 @@ func (s *Session) runDisplay(ctx context.Context, c *Call) error {
 }
 
 // displayForm reads the letters of a d command at start: their normal
-// spelling and how many they are.
-func displayForm(text string, start int) (form string, n int, err error) {
+// spelling and how many they are. A letter that is no form belongs to the
+// address ("dnt", "dz"), and the form is the last one. dy without b or d is a
+// form that cannot be shown, and stays so until the next form.
+func displayForm(text string, start int) (form string, n int) {
 	letter := func(i int) byte {
 		if start+i < len(text) {
 			return text[start+i]
@@ -108,32 +110,30 @@ func displayForm(text string, start int) (form string, n int, err error) {
 	b, third := letter(1), letter(2)
 	switch {
 	case b == 'D' || b == 'W' || b == 'S' || b == 's':
-		return "d" + string(b), 2, nil
+		return "d" + string(b), 2
 	case lower(b) == 'y':
 		if third == 'b' || third == 'd' {
-			return "dy" + string(third), 3, nil
+			return "dy" + string(third), 3
 		}
-		return "", 0, expr.Caret("Syntax error", start+2)
+		return "dy", 2
 	case lower(b) == 'l':
 		if third == 'b' {
-			return "dlb", 3, nil
+			return "dlb", 3
 		}
-		return "dl", 2, nil
+		return "dl", 2
 	case b == 'd' || lower(b) == 'q' || lower(b) == 'p':
 		form = "d" + string(lower(b))
 		switch lower(third) {
 		case 's':
-			return form + string(third), 3, nil
+			return form + string(third), 3
 		case 'a', 'u', 'p':
-			return form + string(lower(third)), 3, nil
+			return form + string(lower(third)), 3
 		}
-		return form, 2, nil
+		return form, 2
 	case b != 0 && strings.IndexByte("abcfuw", lower(b)) >= 0:
-		return "d" + string(lower(b)), 2, nil
-	case lower(b) >= 'a' && lower(b) <= 'z' || b == '_':
-		return "", 0, expr.Caret("Syntax error", start+1)
+		return "d" + string(lower(b)), 2
 	}
-	return "d", 1, nil
+	return "d", 1
 }
 
 // withText tells the forms that show characters: their rows are not wider than

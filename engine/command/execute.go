@@ -155,6 +155,10 @@ func (s *Session) runOne(ctx context.Context, cur *expr.Cursor) (*Call, error) {
 		if name != "" && name[0] != '.' && name[0] != '!' {
 			call.Name = ""
 		}
+		if strings.HasPrefix(cur.Rest(), "$") {
+			skipToSemicolon(cur) // as behind $$; the record has "$fnsucc" alone
+			return call, nil
+		}
 		return call, s.unknown(cur, name)
 	}
 	cur.Pos += len(name)

@@ -21,7 +21,7 @@ var scratchFile = regexp.MustCompile(`(?i)\bW:\\`)
 
 // otherWords are blocks of the interpreter's records whose answers are other
 // commands' (d, x, u …), or differ as docs/known-differences.txt says.
-var otherWords = regexp.MustCompile(`^(dz|Dd|DD|12|x |u |ln |!|\.cache|\.hh|\.dml_flow|\.fiber|\.fnret|\.fpo|\.jdinfo|[ef][bdD]? |\.printf "%m[au]\|\\n", nt|` +
+var otherWords = regexp.MustCompile(`^(Dd|DD|12|x |u |ln |!|\.cache|\.hh|\.dml_flow|\.fiber|\.fnret|\.fpo|\.jdinfo|[ef][bdD]? |\.printf "%m[au]\|\\n", nt|` +
 	`\.echo (a3|\$\{a7\}|\$\{a21\}|\$CurrentDumpPath)|\.printf "\$\{a21\}"|al$)`)
 
 func TestRecordedScripting(t *testing.T) {

@@ -76,8 +76,8 @@ func (s *Session) changeRegisters(c *expr.Cursor) error {
 	return nil
 }
 
-// assignPseudo sets $t0 … $t19 and $ip. It drops a set context, as the
-// debugger does.
+// assignPseudo sets $t0 … $t19 and $ip. Without a type it drops a set context,
+// as the debugger does; r? keeps it.
 func (s *Session) assignPseudo(c *expr.Cursor, name string, typed bool) error {
 	n, user := userPseudo(name)
 	if typed {
@@ -88,7 +88,6 @@ func (s *Session) assignPseudo(c *expr.Cursor, name string, typed bool) error {
 		if err != nil {
 			return err
 		}
-		s.dropSetContext()
 		s.pseudo.t[n] = v
 		return nil
 	}

@@ -147,6 +147,14 @@ func (d *dumper) top(t *types.Type, addr uint64, located bool, selectors []chose
 	case !located:
 		d.write(d.typeText(t, 0, 0))
 		d.endLine()
+	case t.Kind == types.Array && d.Block:
+		// As a member's elements are shown by -b: no count, a text in front. But
+		// of what is nobody's member only the first one stands there.
+		elem := t.Elem()
+		if isText(elem) {
+			d.write(" " + d.quoted(addr, int(elem.Size), int(min(t.Count, maxText))) + "\n")
+		}
+		d.top(elem, addr, true, selectors)
 	case t.Kind == types.Array && isText(t.Elem()):
 		d.write(d.value(t, addr, 0))
 		d.endLine()
