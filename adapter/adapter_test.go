@@ -345,8 +345,8 @@ func TestConsoleMovesContext(t *testing.T) {
 		t.Errorf("frame of the first thread: %q, want %q", got, first)
 	}
 	// A watch in a frame moves nothing.
-	if w := ask[*dap.EvaluateResponse](c, "evaluate", map[string]any{"expression": "@$thread", "context": "watch", "frameId": top(otherID)}).Body.Result; !strings.Contains(w, "_ETHREAD") {
-		t.Errorf("watch: %q", w)
+	if w := ask[*dap.EvaluateResponse](c, "evaluate", map[string]any{"expression": "@$thread", "context": "watch", "frameId": top(otherID)}).Body; w.Type != "_ETHREAD *" || w.VariablesReference == 0 || w.Result != fmt.Sprintf("%#x", other.ETHREAD) {
+		t.Errorf("watch: %+v", w)
 	}
 	if got := current(0); got != first {
 		t.Errorf("after the watch: %q, want %q", got, first)

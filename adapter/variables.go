@@ -50,19 +50,10 @@ func onVariables(a *Adapter, c *call, args dap.VariablesArguments) (any, error) 
 
 func variable(v session.Variable) dap.Variable {
 	return dap.Variable{
-		Name: v.Name, Value: session.Visible(v.Text), Type: session.Visible(v.Type), EvaluateName: evaluateName(v),
+		Name: v.Name, Value: session.Visible(v.Text), Type: session.Visible(v.Type), EvaluateName: v.Expression,
 		VariablesReference: v.Ref, NamedVariables: v.Named, IndexedVariables: v.Indexed, MemoryReference: v.Memory,
 		PresentationHint: hint(v),
 	}
-}
-
-// evaluateName is the expression that gives the value again. Those of structures
-// that are reached by a pointer end with an arrow: the pointer is left.
-func evaluateName(v session.Variable) string {
-	if n := len(v.Expression); n > 2 && v.Expression[n-2:] == "->" {
-		return "*" + v.Expression[:n-2]
-	}
-	return v.Expression
 }
 
 func hint(v session.Variable) *dap.VariablePresentationHint {

@@ -38,7 +38,7 @@ func (s *Session) Scopes(ctx context.Context, frameID int) ([]Scope, error) {
 	if !ok {
 		return nil, fmt.Errorf("frame %d: %w", frameID, ErrNoHandle)
 	}
-	r, err := s.engine.client.Scopes(ctx, rpc.FrameParams{Thread: k.thread, Frame: k.index})
+	r, err := s.engine.client.Scopes(ctx, rpc.ScopesParams{FrameParams: rpc.FrameParams{Thread: k.thread, Frame: k.index}, Session: s.console})
 	if err != nil {
 		return nil, s.engine.explain(err)
 	}

@@ -25,8 +25,9 @@ func (s *Session) arm64Registers() *arm64.Context {
 
 // arm64Register finds a register for the evaluators.
 func (s *Session) arm64Register(name string) (r expr.Register, ok bool) {
-	c := s.arm64Registers()
-	if c == nil {
+	regs, err := s.namedRegisters()
+	c, isARM := regs.(*arm64.Context)
+	if err != nil || !isARM {
 		return r, false
 	}
 	v, _, ok := c.Get(name)

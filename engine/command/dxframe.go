@@ -172,7 +172,10 @@ func (h *modelHost) parametersText(ctx context.Context, params []windows.Local) 
 			parts = append(parts, l.Name+" = <unavailable>")
 			continue
 		}
-		text, _ := m.Display(ctx, v)
+		text, _, err := m.Text(ctx, v, model.Spec{})
+		if err != nil {
+			text = err.Error()
+		}
 		if v.Type.Kind == types.Pointer {
 			text, _, _ = strings.Cut(text, " : ")
 		}

@@ -204,7 +204,7 @@ var errNoRegisters = errors.New("no registers")
 
 // registers returns the register context of x64 or x86 code.
 func (s *Session) registers() (*amd64.Context, error) {
-	regs, err := s.anyRegisters()
+	regs, err := s.namedRegisters()
 	if err != nil {
 		return nil, err
 	}
@@ -212,6 +212,14 @@ func (s *Session) registers() (*amd64.Context, error) {
 		return c, nil
 	}
 	return nil, errNoRegisters
+}
+
+// namedRegisters are those that names of registers mean.
+func (s *Session) namedRegisters() (arch.Registers, error) {
+	if s.opts.FrameRegisters {
+		return s.frameRegs()
+	}
+	return s.anyRegisters()
 }
 
 // anyRegisters returns the register context, whatever the machine.

@@ -21,12 +21,20 @@ func (s *Session) Focus() Focus {
 	return Focus{s.scope.process, s.scope.thread, s.scope.cpu, s.scope.base + s.scope.frame.number}
 }
 
+// A Row is one of those that a walked stack is shown by: a frame, or a function
+// that was inlined where it stands.
+type Row struct {
+	Number  int // from the top
+	Frame   int // index of the frame
+	Inlined int // how deep below the frame's own function, 0 for that function
+}
+
 // SetFocus makes a thread current, with its owner's memory and user modules
-// and the registers at frames[0], and chooses frame n of its walked stack, as
+// and the registers at frames[0], and chooses a row of its walked stack, as
 // .process /p /r, .thread and .frame would; a thread that runs becomes current
 // with its processor, as by ~Ns. A thread without frames leaves the session
 // without registers, for the reason why.
-func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thread, frames []windows.Frame, n int, why error) {
+func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thread, frames []windows.Frame, row Row, why error) {
 	s.catchUp(ctx)
 	p = s.rebound(p)
 	if p.Addr() != s.scope.process.Addr() || s.modules.user == nil {
@@ -44,18 +52,22 @@ func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thr
 	}
 	s.scope.thread = s.sys.Thread(t.Addr())
 	s.setProcess(p)
-	if n > 0 && n < len(frames) {
-		s.scope.frame = frameScope{number: n, walked: &frames[n]}
-	}
+	s.chooseRow(frames, row)
 }
 
 // SetStop makes a stop current, as ~Ns does: a processor, or a thread of a user
-// minidump; and chooses frame n of its walked stack.
-func (s *Session) SetStop(ctx context.Context, stop int, frames []windows.Frame, n int) {
+// minidump; and chooses a row of its walked stack.
+func (s *Session) SetStop(ctx context.Context, stop int, frames []windows.Frame, row Row) {
 	s.catchUp(ctx)
 	s.switchProcessor(stop)
-	if n > 0 && n < len(frames) {
-		s.scope.frame = frameScope{number: n, walked: &frames[n]}
+	s.chooseRow(frames, row)
+}
+
+// chooseRow chooses a row of a walk from the register context; the first is
+// chosen already.
+func (s *Session) chooseRow(frames []windows.Frame, row Row) {
+	if row.Number > 0 && row.Frame < len(frames) {
+		s.scope.frame = frameScope{number: row.Number, walked: &frames[row.Frame], inlined: row.Inlined}
 	}
 }
 

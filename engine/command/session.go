@@ -21,6 +21,9 @@ type Options struct {
 	ScriptFiles bool
 	// DumpPath is the dump's path as the user named it.
 	DumpPath string
+	// FrameRegisters makes @rip and the like those of the chosen frame: views
+	// show them so. In commands they are the register context's.
+	FrameRegisters bool
 	// Version and CommandLine are kdap's own, for the version command.
 	Version, CommandLine string
 }

@@ -1,17 +1,19 @@
-// Package inspect shows typed values as trees, for views in which a person
-// opens one value after the other: structures by their members, arrays by
-// their elements, pointers by what they point at, lists by what is on them.
+// Package inspect shows values of the data model as trees, for views in which a
+// person opens one value after the other: structures by their members, arrays
+// by their elements, pointers by what they point at, lists by what is on them,
+// the debugger's objects by what dx shows of them.
 //
-// Texts follow the dt command (numbers, enumerators, strings, the head values
-// of lists and strings); what cannot be read says why in place of a value.
-// Nothing is read before it is asked for: a Node is one line, its children are
-// made when they are wanted, a page at a time.
+// Values, names, types and their order are those of package model: dx and a
+// tree show the same. A tree adds what one line in it needs: the head values of
+// strings and lists as dt has them where dx shows nothing, the reason in place
+// of a value that cannot be read, an expression that gives the value again, and
+// pages. Nothing is read before it is asked for: a Node is one line, its
+// children are made when they are wanted.
 package inspect
 
 import (
 	"context"
-
-	"kdap/engine/types"
+	"fmt"
 )
 
 // A Node is one line of a tree.
@@ -26,7 +28,7 @@ type Node struct {
 	Target uint64
 
 	Unreadable bool   // Text is the reason
-	Expr       string // C++ expression of the value, "" without one
+	Expr       string // expression of the value for dx and ??, "" without one
 	Kind       Kind
 
 	children children
@@ -46,37 +48,53 @@ const (
 
 // children makes the lines below a node.
 type children interface {
-	// size returns how many there are: members and elements.
+	// size returns how many there are: members and elements. Elements that
+	// would have to be walked to be counted are unknown.
 	size(ctx context.Context) (named, indexed int)
-	// page returns count of them from start on, of one sort.
-	page(ctx context.Context, indexed bool, start, count int) ([]Node, error)
+	// page returns count of them from start on, of one sort, and whether there
+	// are more.
+	page(ctx context.Context, indexed bool, start, count int) (nodes []Node, more bool, err error)
 }
 
+// unknown is the number of elements of what is walked.
+const unknown = -1
+
+// Open reports whether there may be lines below the node.
+func (n Node) Open() bool { return n.children != nil }
+
 // Size returns the number of members and of elements below the node; 0 and 0
-// for a leaf.
+// for a leaf, and where elements would have to be walked to be counted.
 func (n Node) Size(ctx context.Context) (named, indexed int) {
 	if n.children == nil {
 		return 0, 0
 	}
-	return n.children.size(ctx)
+	if named, indexed = n.children.size(ctx); indexed == unknown {
+		return 0, 0
+	}
+	return named, indexed
 }
 
 // Children returns the lines below the node: members first, then elements.
 // start counts within the sort chosen, or over both when filter is Both.
+// Without a count they are those of one page; where more follow, a last line
+// opens them.
 func (n Node) Children(ctx context.Context, filter Filter, start, count int) ([]Node, error) {
 	if n.children == nil {
 		return nil, nil
 	}
 	named, indexed := n.children.size(ctx)
-	if start < 0 {
-		start = 0
-	}
-	if count <= 0 || count > MaxPage {
+	start = max(start, 0)
+	all := count <= 0
+	if all {
 		count = MaxPage
+		if indexed == unknown {
+			count = maxWalked + named
+		}
 	}
+	count = min(count, MaxPage)
 	var out []Node
 	if filter != Indexed && start < named {
-		more, err := n.children.page(ctx, false, start, min(named-start, count))
+		more, _, err := n.children.page(ctx, false, start, min(named-start, count))
 		if err != nil {
 			return nil, err
 		}
@@ -89,18 +107,37 @@ func (n Node) Children(ctx context.Context, filter Filter, start, count int) ([]
 	if filter == Both {
 		from = max(0, start-named)
 	}
-	if rest := min(indexed-from, count-len(out)); rest > 0 {
-		more, err := n.children.page(ctx, true, from, rest)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, more...)
+	rest := count - len(out)
+	if indexed != unknown {
+		rest = min(rest, indexed-from)
+	}
+	if rest <= 0 {
+		return out, nil
+	}
+	nodes, more, err := n.children.page(ctx, true, from, rest)
+	if err != nil {
+		return nil, err
+	}
+	if out = append(out, nodes...); all && more {
+		out = append(out, Node{Name: "[...]", Text: n.left(indexed, from+len(nodes)), Kind: Virtual, children: rear{n.children, from + len(nodes)}})
 	}
 	return out, nil
 }
 
-// MaxPage is how many lines Children returns at most.
-const MaxPage = 5000
+// left tells how much was not shown.
+func (n Node) left(indexed, shown int) string {
+	if indexed == unknown {
+		return ""
+	}
+	return fmt.Sprintf("%d more", indexed-shown)
+}
+
+// MaxPage is how many lines Children returns at most, maxWalked how many
+// elements it walks when it was not told how many are wanted.
+const (
+	MaxPage   = 5000
+	maxWalked = 100
+)
 
 // A Filter chooses between members and elements.
 type Filter string
@@ -112,12 +149,25 @@ const (
 	Indexed Filter = "indexed"
 )
 
-// A Viewer makes nodes of objects.
-type Viewer struct {
-	// Symbol names an address of the space the objects lie in; "" for none.
-	Symbol func(ctx context.Context, va uint64) string
-	// Kernel finds kernel types by name, for lists whose elements they are. It may be nil.
-	Kernel func(name string) (*types.Type, error)
+// rear are the elements from one on.
+type rear struct {
+	children
+	from int
+}
+
+func (r rear) size(ctx context.Context) (int, int) {
+	_, indexed := r.children.size(ctx)
+	if indexed == unknown {
+		return 0, unknown
+	}
+	return 0, max(0, indexed-r.from)
+}
+
+func (r rear) page(ctx context.Context, indexed bool, start, count int) ([]Node, bool, error) {
+	if !indexed {
+		return nil, false, nil
+	}
+	return r.children.page(ctx, true, r.from+start, count)
 }
 
 // A fixed is a list of nodes that exist already.
@@ -125,14 +175,34 @@ type fixed []Node
 
 func (f fixed) size(context.Context) (int, int) { return len(f), 0 }
 
-func (f fixed) page(_ context.Context, indexed bool, start, count int) ([]Node, error) {
+func (f fixed) page(_ context.Context, indexed bool, start, count int) ([]Node, bool, error) {
 	if indexed || start >= len(f) {
-		return nil, nil
+		return nil, false, nil
 	}
-	return f[start:min(len(f), start+count)], nil
+	end := min(len(f), start+count)
+	return f[start:end], end < len(f), nil
 }
 
 // Group returns a node over nodes.
 func Group(name, text string, nodes []Node) Node {
 	return Node{Name: name, Text: text, Kind: Virtual, children: fixed(nodes)}
+}
+
+// Lazily returns a node over nodes that are made when they are asked for.
+func Lazily(name string, nodes func(ctx context.Context) ([]Node, error)) Node {
+	return Node{Name: name, Kind: Virtual, children: later(nodes)}
+}
+
+// later are nodes whose number is not known before they are made.
+type later func(ctx context.Context) ([]Node, error)
+
+func (later) size(context.Context) (int, int) { return 0, unknown }
+
+func (l later) page(ctx context.Context, indexed bool, start, count int) ([]Node, bool, error) {
+	nodes, err := l(ctx)
+	if err != nil || !indexed || start >= len(nodes) {
+		return nil, false, err
+	}
+	end := min(len(nodes), start+count)
+	return nodes[start:end], end < len(nodes), nil
 }

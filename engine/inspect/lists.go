@@ -2,9 +2,11 @@ package inspect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
+	"kdap/engine/model"
 	"kdap/engine/types"
 )
 
@@ -30,10 +32,15 @@ var listHeads = []listHead{
 	{"_EPROCESS", "VadRoot", "_MMVAD_SHORT", "VadNode", true},
 }
 
-// head returns the elements of the list or tree that begins at a member, nil
-// where it is none.
-func (v *Viewer) head(in *types.Type, field string, at types.Object) children {
-	if v == nil || v.Kernel == nil {
+// listAt returns what is on the list or tree that begins at a member, nil for
+// members that are no heads and for other values.
+func (v *Viewer) listAt(val model.Value, expression string) children {
+	at, ok := val.(model.Native)
+	if !ok || !at.Located || v.Kernel == nil {
+		return nil
+	}
+	in, field := at.Member()
+	if in == nil {
 		return nil
 	}
 	for _, l := range listHeads {
@@ -44,18 +51,21 @@ func (v *Viewer) head(in *types.Type, field string, at types.Object) children {
 		if err != nil || !t.Has(l.link) {
 			return nil
 		}
+		head := types.NewObject(at.Space, at.Type, at.Addr)
+		own := &parts{v, at, expression, model.Spec{}}
 		if l.tree {
-			return &list{v, at, t, treeNodes(at, t, l.link)}
+			return &list{v, own, t, treeNodes(head, t, l.link)}
 		}
-		return &list{v, at, t, types.ListEntries(at, t, l.link)}
+		return &list{v, own, t, types.ListEntries(head, t, l.link)}
 	}
 	return nil
 }
 
-// list shows the head of a list or tree: its own members, then what is on it.
+// list shows the head of a list or tree: its own members, then what is on it,
+// as pointers.
 type list struct {
 	v    *Viewer
-	at   types.Object
+	own  *parts
 	elem *types.Type
 	all  iter.Seq2[types.Object, error]
 }
@@ -64,38 +74,37 @@ type list struct {
 const maxListed = 10000
 
 func (l *list) size(ctx context.Context) (int, int) {
-	n := 0
-	for _, err := range l.all {
-		if err != nil || ctx.Err() != nil || n == maxListed {
-			break
-		}
-		n++
-	}
-	named, _ := (&members{l.v, l.at, ""}).size(ctx)
-	return named, n
+	named, _ := l.own.size(ctx)
+	return named, unknown
 }
 
-func (l *list) page(ctx context.Context, indexed bool, start, count int) ([]Node, error) {
+func (l *list) page(ctx context.Context, indexed bool, start, count int) ([]Node, bool, error) {
 	if !indexed {
-		return (&members{l.v, l.at, ""}).page(ctx, false, start, count)
+		return l.own.page(ctx, false, start, count)
 	}
 	var out []Node
 	i := 0
 	for o, err := range l.all {
-		if err != nil || i >= start+count || i == maxListed {
-			break
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		name := fmt.Sprintf("[%d]", i)
+		switch {
+		case ctx.Err() != nil:
+			return nil, false, ctx.Err()
+		case err != nil:
+			return append(out, Failed(name, "", err)), false, nil
+		case i == maxListed:
+			return append(out, Failed(name, "", errors.New("the list goes on"))), false, nil
+		case i == start+count:
+			return out, true, nil
 		}
 		if i >= start {
-			n := l.v.Object(ctx, fmt.Sprintf("[%d]", i), fmt.Sprintf("*(nt!%s *)%#x", l.elem.Name, o.Addr()), o)
-			n.Text, n.Kind = pointer(o.Addr(), 8), Virtual
+			n := l.v.Value(ctx, name, fmt.Sprintf("(nt!%s *)%#x", l.elem.Name, o.Addr()),
+				model.NativeValue(o.Space(), model.PointerTo(l.elem), o.Addr()))
+			n.Kind = Virtual
 			out = append(out, n)
 		}
 		i++
 	}
-	return out, nil
+	return out, false, nil
 }
 
 // maxDepth bounds a tree: a balanced one of 2^24 nodes is not deeper.

@@ -4,67 +4,75 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
-	"kdap/engine/expr"
 	"kdap/engine/memory"
+	"kdap/engine/model"
 	"kdap/engine/types"
+	"kdap/engine/typetext"
 )
 
-// Object returns the node of a typed object. expression is how the C++
-// evaluator names it, "" for nothing.
-func (v *Viewer) Object(ctx context.Context, name, expression string, o types.Object) Node {
-	n := Node{Name: name, Expr: expression, Kind: Property, Addr: o.Addr(), Type: typeName(o.Type())}
-	if err := o.Err(); err != nil {
-		return n.failed(err)
-	}
-	t := o.Type()
-	switch {
-	case t.Kind.IsAggregate():
-		n.children = &members{v, o, expression}
-		text, known, err := head(o)
-		switch {
-		case err != nil:
-			n.Text, n.Unreadable = reason(err), true
-		case known:
-			n.Text = text
-		default:
-			n.Text = "{…}"
-			if t.Size != 0 {
-				// A structure none of which can be read says so at once.
-				if _, err := memory.ReadUint(o.Space(), o.Addr(), 1); err != nil {
-					n.Text, n.Unreadable = reason(err), true
-				}
-			}
-		}
-		return n
-	case t.Kind == types.Array:
-		return v.array(n, o, expression)
-	case t.Kind == types.Function:
-		n.Text = pointer(o.Addr(), 8)
-		if s := v.symbol(ctx, o.Addr()); s != "" {
-			n.Text += " " + s
-		}
-		return n
-	case t.Kind == types.Void, t.Kind == types.Unknown:
-		n.Text = pointer(o.Addr(), 8)
-		return n
-	}
-	bits, err := value(o)
-	if err != nil {
-		return n.failed(err)
-	}
-	return v.scalar(ctx, n, t, bits, o.Space())
+// A Viewer makes nodes of values.
+type Viewer struct {
+	// Machine writes the texts. It has to be that of the session where objects
+	// of the debugger come from; C++ values need none.
+	Machine *model.Machine
+	// Kernel finds kernel types by name, for lists whose elements they are. It may be nil.
+	Kernel func(name string) (*types.Type, error)
 }
 
-// Value returns the node of a number or pointer that is in no memory.
-func (v *Viewer) Value(ctx context.Context, name, expression string, t *types.Type, bits uint64, space memory.Space) Node {
-	n := Node{Name: name, Expr: expression, Kind: Property, Type: typeName(t)}
-	if t == nil {
-		n.Text = fmt.Sprintf("%#x", bits)
-		return n
+// Object returns the node of a typed object. expression is how dx and ?? name
+// it, "" for nothing.
+func (v *Viewer) Object(ctx context.Context, name, expression string, o types.Object) Node {
+	if err := o.Err(); err != nil {
+		return Failed(name, "", err)
 	}
-	return v.scalar(ctx, n, t, bits, space)
+	return v.Value(ctx, name, expression, model.NativeAt(o.Space(), o.Type(), o.Addr()))
+}
+
+// Value returns the node of a value.
+func (v *Viewer) Value(ctx context.Context, name, expression string, val model.Value) Node {
+	return v.Formatted(ctx, name, expression, val, model.Spec{})
+}
+
+// Formatted returns the node of a value that is shown in a format.
+func (v *Viewer) Formatted(ctx context.Context, name, expression string, val model.Value, s model.Spec) Node {
+	text, typ, err := v.Machine.Text(ctx, val, s)
+	n := Node{Name: name, Text: text, Type: typ, Expr: expression, Kind: Property}
+	if o, ok := val.(model.Native); ok {
+		n = v.native(ctx, n, o, err)
+	} else if err != nil {
+		n = n.failed(err)
+	}
+	if (!n.Unreadable || isWide(val)) && model.HasParts(val) && !declaredOnly(val) {
+		n.children = &parts{v, withMembers(val), expression, s}
+		if l := v.listAt(val, expression); l != nil {
+			n.children = l
+		}
+	}
+	return n
+}
+
+// isWide reports arrays and structures: where their beginning cannot be read
+// the rest may.
+func isWide(val model.Value) bool {
+	o, ok := val.(model.Native)
+	return ok && o.Located && o.Type != nil && (o.Type.Kind == types.Array || o.Type.Kind.IsAggregate())
+}
+
+// withMembers has a GUID shown by its members, which dx hides behind its text.
+func withMembers(val model.Value) model.Value {
+	o, ok := val.(model.Native)
+	if !ok {
+		return val
+	}
+	t := o.Type
+	if t.Kind == types.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind.IsAggregate() && (t.Name == "_GUID" || t.Name == "GUID") {
+		return o.Raw()
+	}
+	return val
 }
 
 // Failed returns the node of a value that cannot be had.
@@ -73,7 +81,7 @@ func Failed(name, typ string, err error) Node {
 }
 
 func (n Node) failed(err error) Node {
-	n.Text, n.Unreadable = reason(err), true
+	n.Text, n.Unreadable, n.children = reason(err), true, nil
 	return n
 }
 
@@ -87,235 +95,85 @@ func reason(err error) string {
 	return "<" + err.Error() + ">"
 }
 
-// value reads a number; floats by their bits.
-func value(o types.Object) (uint64, error) {
-	if o.Type().Kind == types.Float && o.Type().Size > 8 {
-		return 0, errors.New("a number of 10 bytes")
+// native completes the line of a C++ object: where it lies, and what dx leaves
+// out of it.
+func (v *Viewer) native(ctx context.Context, n Node, o model.Native, err error) Node {
+	n.Target, _ = o.Pointer()
+	if o.Located {
+		n.Addr = o.Addr
 	}
-	return o.Uint()
-}
-
-func (v *Viewer) scalar(ctx context.Context, n Node, t *types.Type, bits uint64, space memory.Space) Node {
-	if t.Kind != types.Pointer {
-		n.Text = number(t, bits)
-		return n
+	if err != nil {
+		return n.failed(err)
 	}
-	n.Target = bits
-	if bits == 0 {
-		n.Text = "(null)"
-		return n
-	}
-	n.Text = pointer(bits, t.Size)
-	elem := t.Elem()
-	if elem == nil {
-		return n
-	}
-	target := types.NewObject(space, elem, bits)
-	switch {
-	case elem.Kind == types.Char, elem.Kind == types.UChar, elem.Kind == types.WChar:
-		if s, err := quoted(space, bits, int(max(elem.Size, 1))); err != nil {
-			n.Text += " " + reason(err)
-		} else {
-			n.Text += " " + s
-		}
-		return n
-	case elem.Kind == types.Function, elem.Kind == types.Void, elem.Kind == types.Unknown:
-		if s := v.symbol(ctx, bits); s != "" {
-			n.Text += " " + s
-		}
-		return n
-	case elem.Kind.IsAggregate():
-		n.Text += " " + elem.Name
-		if text, known, err := head(target); known && err == nil {
-			n.Text += " " + text
-		}
-		if elem.Forward && len(elem.Fields()) == 0 {
-			return n // declared only
-		}
-		n.children = &members{v, target, dereferenced(n.Expr)}
-		return n
-	}
-	n.children = &pointee{v, target, n.Expr}
-	return n
-}
-
-// dereferenced marks an expression whose members are reached by an arrow.
-func dereferenced(e string) string {
-	if e == "" {
-		return ""
-	}
-	return e + "->"
-}
-
-// members are the fields of an aggregate. An expression that ends with an
-// arrow is a pointer to it.
-type members struct {
-	v          *Viewer
-	o          types.Object
-	expression string
-}
-
-func (m *members) fields() []types.Field {
-	var out []types.Field
-	for _, f := range m.o.Type().Fields() {
-		if !f.Static && f.Type != nil {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-func (m *members) size(ctx context.Context) (int, int) {
-	return len(m.fields()), 0
-}
-
-func (m *members) page(ctx context.Context, indexed bool, start, count int) ([]Node, error) {
-	if indexed {
-		return nil, nil
-	}
-	fields := m.fields()
-	var out []Node
-	for i := start; i < min(start+count, len(fields)); i++ {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		f := fields[i]
-		o := m.o.At(m.o.Addr()+f.Offset, f.Type)
-		if f.Base {
-			n := m.v.Object(ctx, f.Type.Name, m.expression, o)
-			n.Kind = BaseClass
-			out = append(out, n)
-			continue
-		}
-		n := m.v.Object(ctx, f.Name, join(m.expression, f.Name), o)
-		if l := m.v.head(m.o.Type(), f.Name, o); l != nil {
-			n.children = l
-		}
-		out = append(out, n)
-	}
-	return out, nil
-}
-
-func join(e, field string) string {
-	switch {
-	case e == "":
-		return ""
-	case strings.HasSuffix(e, "->"):
-		return e + field
-	}
-	return e + "." + field
-}
-
-func element(e string, i int) string {
-	if e == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s[%d]", e, i)
-}
-
-// pointee is the one value that a pointer to a number or pointer leads to.
-type pointee struct {
-	v          *Viewer
-	o          types.Object
-	expression string
-}
-
-func (p *pointee) size(context.Context) (int, int) { return 1, 0 }
-
-func (p *pointee) page(ctx context.Context, indexed bool, start, _ int) ([]Node, error) {
-	if indexed || start > 0 {
-		return nil, nil
-	}
-	e := p.expression
-	if e != "" {
-		e = "*" + e
-	}
-	return []Node{p.v.Object(ctx, "*"+p.expression, e, p.o)}, nil
-}
-
-// array completes the node of an array.
-func (v *Viewer) array(n Node, o types.Object, expression string) Node {
-	t, elem := o.Type(), o.Type().Elem()
-	n.Text = fmt.Sprintf("[%d]", t.Count)
-	if elem == nil || elem.Size == 0 {
-		return n
-	}
-	n.children = &elements{v, o, expression}
-	switch elem.Kind {
-	case types.Char, types.UChar, types.WChar:
-		s, err := text(o, int(elem.Size), int(min(t.Count, maxText)))
-		if err != nil {
+	t := o.Type
+	if o.Located && o.Space != nil && t != nil && t.Size != 0 {
+		// A structure none of which can be read says so at once.
+		if _, err := memory.ReadUint(o.Space, o.Addr, 1); err != nil {
 			return n.failed(err)
 		}
-		n.Text += " " + s
-	case types.Struct, types.Class, types.Union:
-		n.Text += " " + elem.Name
+	}
+	switch {
+	case t == nil:
+	case t.Kind.IsAggregate():
+		n.Text = first(n.Text, headOf(o.Space, t, o.Addr, o.Located), "{…}")
+	case t.Kind == types.Array:
+		if n.Text == "" {
+			n.Text = fmt.Sprintf("[%d]", t.Count)
+			if text := typetext.Text(o.Space, t, o.Addr); text != "" {
+				n.Text += " " + text
+			}
+		}
+	case n.Target != 0:
+		n.Text += v.behind(ctx, o, n)
 	}
 	return n
 }
 
-// text reads a character array up to its NUL or end.
-func text(o types.Object, size, count int) (string, error) {
-	b, err := memory.ReadBytes(o.Space(), o.Addr(), size*count)
-	if err != nil && len(b) == 0 {
-		return "", err
-	}
-	if size == 1 {
-		if i := strings.IndexByte(string(b), 0); i >= 0 {
-			b = b[:i]
+// behind is what stands behind a pointer where dx has only its number: the head
+// of the structure, the name of what code or data it is.
+func (v *Viewer) behind(ctx context.Context, o model.Native, n Node) string {
+	elem := o.Type.Elem()
+	switch {
+	case elem == nil || n.Text != fmt.Sprintf("%#x", n.Target):
+		return ""
+	case elem.Kind.IsAggregate():
+		if head := headOf(o.Space, elem, n.Target, true); head != "" {
+			return " : " + head
 		}
-		return Quote(string(b)), nil
-	}
-	for i := 0; i+1 < len(b); i += 2 {
-		if b[i] == 0 && b[i+1] == 0 {
-			b = b[:i]
-			break
+	case elem.Kind == types.Void, elem.Kind == types.Unknown:
+		if name := v.Machine.CodeName(ctx, n.Target); name != n.Text {
+			return " : " + name
 		}
 	}
-	return Quote(types.UTF16(b)), nil
+	return ""
 }
 
-// elements are those of an array.
-type elements struct {
-	v          *Viewer
-	o          types.Object
-	expression string
-}
-
-// maxElements bounds what a symbol file claims an array has.
-const maxElements = 1 << 24
-
-func (e *elements) size(context.Context) (int, int) {
-	return 0, int(min(e.o.Type().Count, maxElements))
-}
-
-func (e *elements) page(ctx context.Context, indexed bool, start, count int) ([]Node, error) {
-	_, have := e.size(ctx)
-	if !indexed {
-		return nil, nil
+func headOf(space memory.Space, t *types.Type, addr uint64, located bool) string {
+	if !located || space == nil {
+		return ""
 	}
-	var out []Node
-	for i := start; i < min(start+count, have); i++ {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	return typetext.Head(space, t, addr)
+}
+
+func first(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
 		}
-		n := e.v.Object(ctx, fmt.Sprintf("[%d]", i), element(e.expression, i), e.o.Index(i))
-		out = append(out, n)
 	}
-	return out, nil
+	return ""
 }
 
-// Evaluated returns the node of what the C++ evaluator computed.
-func (v *Viewer) Evaluated(ctx context.Context, name string, val expr.Value, space memory.Space) Node {
-	if val.Located && val.Type != nil {
-		return v.Object(ctx, name, name, types.NewObject(space, val.Type, val.Addr))
+// declaredOnly reports structures, and pointers to them, whose members are not
+// in the symbols.
+func declaredOnly(val model.Value) bool {
+	o, ok := val.(model.Native)
+	if !ok || o.Type == nil {
+		return false
 	}
-	if val.Type != nil && val.Type.Kind == types.Function {
-		n := Node{Name: name, Type: typeName(val.Type), Kind: Method, Text: pointer(val.Addr, 8), Target: val.Addr}
-		if val.Name != "" {
-			n.Text += " " + val.Name
-		}
-		return n
+	t := o.Type
+	if t.Kind == types.Pointer {
+		t = t.Elem()
 	}
-	return v.Value(ctx, name, name, val.Type, val.Bits, space)
+	return t != nil && t.Kind.IsAggregate() && t.Forward && len(t.Fields()) == 0
 }

@@ -93,12 +93,12 @@ func registers(regs *amd64.Context, digits int, names ...string) []Node {
 func register(regs *amd64.Context, name string, digits int) Node {
 	n := Node{Name: name, Kind: Data, Expr: "@" + name}
 	if i, ok := unwindNumber[name]; ok && regs.Unknown&(1<<i) != 0 {
-		n.Text, n.Unreadable = notSaved, true
+		n.Text, n.Unreadable, n.Expr = notSaved, true, ""
 		return n
 	}
 	v, _, ok := regs.Get(name)
 	if !ok {
-		n.Text, n.Unreadable = notSaved, true
+		n.Text, n.Unreadable, n.Expr = notSaved, true, ""
 		return n
 	}
 	n.Text = fmt.Sprintf("0x%0*x", digits, v)

@@ -556,15 +556,19 @@ func NewMachine(h Host, native bool) *Machine {
 	return &Machine{h, &evaluator{h, native}}
 }
 
+func (m *Machine) parse(ctx context.Context, text string) (Parsed, error) {
+	return parse(text, func(module, name string) bool {
+		_, ok := m.host.Type(ctx, module, name)
+		return ok
+	})
+}
+
 // Evaluate computes an expression; what stands behind a comma is its format.
 func (m *Machine) Evaluate(ctx context.Context, text string) (Value, Spec, error) {
 	if len(text) > maxExpression {
 		return nil, Spec{}, Errorf("The expression is longer than %d characters", maxExpression)
 	}
-	p, err := parse(text, func(module, name string) bool {
-		_, ok := m.host.Type(ctx, module, name)
-		return ok
-	})
+	p, err := m.parse(ctx, text)
 	if err != nil {
 		return nil, Spec{}, err
 	}

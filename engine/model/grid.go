@@ -39,7 +39,7 @@ func (p *printer) grid(ctx context.Context, v Value, s Spec) error {
 	var columns []string
 	known := map[string]bool{}
 	var failed error
-	p.elements(ctx, v, items, s, max(p.o.Skip, 0), func(c Child, err error) bool {
+	p.elements(ctx, v, items, s, max(p.o.Skip, 0), func(c Part, err error) bool {
 		if err != nil {
 			failed = err
 			return false
@@ -64,7 +64,7 @@ func (p *printer) grid(ctx context.Context, v Value, s Spec) error {
 }
 
 // gridRow computes the cells of an element.
-func (p *printer) gridRow(ctx context.Context, c Child, s Spec, column func(name string)) gridRow {
+func (p *printer) gridRow(ctx context.Context, c Part, s Spec, column func(name string)) gridRow {
 	if c.rest {
 		return gridRow{first: c.Name, width: len(c.Name), rest: true}
 	}
@@ -87,7 +87,7 @@ func (p *printer) gridRow(ctx context.Context, c Child, s Spec, column func(name
 		if err != nil {
 			break
 		}
-		if part.nameless || part.method || part.rest {
+		if part.Pointee || part.Method || part.rest {
 			continue
 		}
 		column(part.Name)
@@ -96,7 +96,7 @@ func (p *printer) gridRow(ctx context.Context, c Child, s Spec, column func(name
 	return row
 }
 
-func (p *printer) cell(ctx context.Context, c Child, s Spec) string {
+func (p *printer) cell(ctx context.Context, c Part, s Spec) string {
 	text, _, err := p.text(ctx, c.Value, s.child())
 	switch {
 	case err != nil:

@@ -63,7 +63,14 @@ type Native struct {
 
 	raw    bool // shown by its parts only
 	closed bool // shown without text and children
+
+	of     *types.Type // the structure it was found in as a member, nil for none
+	member string
 }
+
+// Member returns the structure that the object was found in, and its name
+// there; nil for objects that were found otherwise.
+func (n Native) Member() (of *types.Type, name string) { return n.of, n.member }
 
 // Raw returns the object such that character arrays and the like are shown by
 // their elements.
@@ -188,12 +195,10 @@ type Host interface {
 	SetVariable(ctx context.Context, name string, v Value) (Value, error)
 	// Register returns @name.
 	Register(ctx context.Context, name string) (Value, bool)
-	// CodeName names the code at an address, "mod!name+0x0".
-	CodeName(ctx context.Context, va uint64) string
 	// Unqualified is told of a name without a module that was not found.
 	Unqualified(name string)
-	// Settings are those of the display.
-	Settings() *Settings
+
+	Surroundings
 }
 
 // Settings are what dx's output depends on besides its options.

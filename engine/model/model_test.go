@@ -209,26 +209,31 @@ func FuzzEvaluate(f *testing.F) {
 	})
 }
 
-// TestItems walks values as a tree of variables does.
-func TestItems(t *testing.T) {
+// TestParts walks values as a tree of variables does.
+func TestParts(t *testing.T) {
 	m := NewMachine(newTestHost(), false)
 	v, _, err := m.Evaluate(t.Context(), "new { P = p, N = Names, T = text }")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for it, err := range m.Items(t.Context(), v) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, it.Name+"="+it.Display+"|"+it.Type)
-		for c, err := range m.Items(t.Context(), it.Value) {
+	var walk func(v Value, indent string)
+	walk = func(v Value, indent string) {
+		for c, err := range m.Parts(t.Context(), v, Spec{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, "  "+c.Name+"="+c.Display+"|"+c.Type)
+			text, typ, err := m.Text(t.Context(), c.Value, Spec{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, indent+c.Name+"="+text+"|"+typ)
+			if indent == "" {
+				walk(c.Value, "  ")
+			}
 		}
 	}
+	walk(v, "")
 	want := []string{
 		"P=0x10000|Pair *", "  a=0x7|unsigned int", "  b=-1|int",
 		"N=|", "  [0x0]=one|", "  [0x1]=two|", "  [0x2]=three|",

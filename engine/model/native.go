@@ -141,7 +141,9 @@ func (n Native) field(name string) (Native, bool) {
 // has only what fits a register.
 func (n Native) part(f types.Field) Native {
 	if n.Located {
-		return n.at(f.Type, n.Addr+f.Offset)
+		out := n.at(f.Type, n.Addr+f.Offset)
+		out.of, out.member = n.Type, f.Name
+		return out
 	}
 	out := Native{Type: f.Type, Space: n.Space, raw: n.raw}
 	if f.Offset < 8 {

@@ -33,21 +33,21 @@ const (
 	levelWidth = 4
 )
 
-// A Child is a part of a value: a member, a method, an element.
-type Child struct {
+// A Part is what is shown below a value: a member, a method, an element.
+type Part struct {
 	Name    string
 	Value   Value // a Failure where it cannot be had
-	Element bool  // Name is a key in brackets
+	Help    string
 	Field   *types.Field
+	Element bool // Name is a key in brackets
+	Pointee bool // what a pointer leads to: it has no name
+	Method  bool
 
-	help     string
-	method   bool
-	nameless bool // what a pointer points to
-	rest     bool // stands for the elements that are not shown
+	rest bool // stands for the elements that are not shown
 }
 
 // prefix is what stands in front of a member's name.
-func (c Child) prefix() string {
+func (c Part) prefix() string {
 	f := c.Field
 	switch {
 	case f == nil:
@@ -131,7 +131,7 @@ func (p *printer) children(ctx context.Context, v Value, s Spec, level int) erro
 		if _, err := fmt.Fprintf(p.w, "%s%s\n", indent, p.childLine(ctx, c, s)); err != nil {
 			return err
 		}
-		if !c.rest && !c.method {
+		if !c.rest && !c.Method {
 			if err := p.children(ctx, c.Value, s.child(), level+1); err != nil {
 				return err
 			}
@@ -141,9 +141,9 @@ func (p *printer) children(ctx context.Context, v Value, s Spec, level int) erro
 }
 
 // childLine is the line of a part.
-func (p *printer) childLine(ctx context.Context, c Child, s Spec) string {
-	if c.method {
-		return line("", c.Name, "", "", c.help)
+func (p *printer) childLine(ctx context.Context, c Part, s Spec) string {
+	if c.Method {
+		return line("", c.Name, "", "", c.Help)
 	}
 	if c.rest {
 		_, typ, _ := p.text(ctx, c.Value, Spec{limits: true})
@@ -155,9 +155,9 @@ func (p *printer) childLine(ctx context.Context, c Child, s Spec) string {
 	}
 	help := ""
 	if p.o.Help {
-		help = c.help
+		help = c.Help
 	}
-	if c.nameless {
+	if c.Pointee {
 		if typ != "" {
 			return text + " [Type: " + typ + "]"
 		}
@@ -179,15 +179,15 @@ func (p *printer) limit(s Spec) uint64 {
 
 // parts yields what is shown below a value. An error that ends a container
 // comes last.
-func (p *printer) parts(ctx context.Context, v Value, s Spec, top bool) iter.Seq2[Child, error] {
-	return func(yield func(Child, error) bool) {
+func (p *printer) parts(ctx context.Context, v Value, s Spec, top bool) iter.Seq2[Part, error] {
+	return func(yield func(Part, error) bool) {
 		skip := 0
 		if top && p.o.Skip > 0 {
 			skip = p.o.Skip
 		}
 		switch v := v.(type) {
 		case String:
-			yield(Child{Name: "Length", Value: U64(uint64(len([]rune(string(v)))))}, nil)
+			yield(Part{Name: "Length", Value: U64(uint64(len([]rune(string(v)))))}, nil)
 			return
 		case Native:
 			p.nativeParts(ctx, v, s, skip, yield)
@@ -205,7 +205,7 @@ func (p *printer) parts(ctx context.Context, v Value, s Spec, top bool) iter.Seq
 			}
 		}
 		if p.o.Verbose && top && hasDisplayMethod(v) {
-			yield(Child{Name: displayMethod, help: displayHelp, method: true}, nil)
+			yield(Part{Name: displayMethod, Help: displayHelp, Method: true}, nil)
 		}
 	}
 }
@@ -222,11 +222,11 @@ func hasDisplayMethod(v Value) bool {
 }
 
 // members returns the members of an object that are shown.
-func (p *printer) members(ctx context.Context, o *Object) []Child {
+func (p *printer) members(ctx context.Context, o *Object) []Part {
 	if o.Members == nil {
 		return nil
 	}
-	var out []Child
+	var out []Part
 	for _, m := range o.Members(ctx) {
 		if m.Hidden && !p.o.Verbose {
 			continue
@@ -235,9 +235,9 @@ func (p *printer) members(ctx context.Context, o *Object) []Child {
 		if err != nil {
 			v = Failure{err}
 		}
-		c := Child{Name: m.Name, Value: v, help: m.Help}
+		c := Part{Name: m.Name, Value: v, Help: m.Help}
 		if f, ok := v.(*Function); ok && !f.lambda {
-			c.method, c.help = true, f.Help
+			c.Method, c.Help = true, f.Help
 		}
 		out = append(out, c)
 	}
@@ -245,7 +245,7 @@ func (p *printer) members(ctx context.Context, o *Object) []Child {
 }
 
 // elements yields the elements of a container up to its limit.
-func (p *printer) elements(ctx context.Context, whole Value, items *Items, s Spec, skip int, yield func(Child, error) bool) bool {
+func (p *printer) elements(ctx context.Context, whole Value, items *Items, s Spec, skip int, yield func(Part, error) bool) bool {
 	limit := p.limit(s)
 	n, place := uint64(0), uint64(0)
 	more := true
@@ -259,7 +259,7 @@ func (p *printer) elements(ctx context.Context, whole Value, items *Items, s Spe
 			return true
 		}
 		if n == limit {
-			more = yield(Child{Name: "[...]", Value: whole, rest: true}, nil)
+			more = yield(Part{Name: "[...]", Value: whole, rest: true}, nil)
 			return false
 		}
 		n++
@@ -272,11 +272,11 @@ func (p *printer) elements(ctx context.Context, whole Value, items *Items, s Spe
 				v = e.Raw()
 			}
 		}
-		more = yield(Child{Name: name, Value: v, Element: true}, nil)
+		more = yield(Part{Name: name, Value: v, Element: true}, nil)
 		return more
 	})
 	if err != nil {
-		yield(Child{}, err)
+		yield(Part{}, err)
 		return false
 	}
 	return more
@@ -297,7 +297,7 @@ func (p *printer) keyText(key Value, s Spec) (string, bool) {
 }
 
 // nativeParts yields the parts of a C++ object.
-func (p *printer) nativeParts(ctx context.Context, n Native, s Spec, skip int, yield func(Child, error) bool) {
+func (p *printer) nativeParts(ctx context.Context, n Native, s Spec, skip int, yield func(Part, error) bool) {
 	t := n.Type
 	if t == nil || n.closed {
 		return
@@ -316,7 +316,7 @@ func (p *printer) nativeParts(ctx context.Context, n Native, s Spec, skip int, y
 	case isGUID(t) && !n.raw && guidText(n) != "":
 		inner := n
 		inner.closed, inner.raw = true, true
-		yield(Child{Name: "[<Raw View>]", Value: inner}, nil)
+		yield(Part{Name: "[<Raw View>]", Value: inner}, nil)
 	case t.Kind.IsAggregate():
 		p.fields(n, yield)
 	}
@@ -333,7 +333,7 @@ func (p *printer) readable(n Native) bool {
 }
 
 // fields yields the members of a structure in the order of its type.
-func (p *printer) fields(n Native, yield func(Child, error) bool) {
+func (p *printer) fields(n Native, yield func(Part, error) bool) {
 	fields := n.Type.Fields()
 	for i := range fields {
 		f := &fields[i]
@@ -344,14 +344,14 @@ func (p *printer) fields(n Native, yield func(Child, error) bool) {
 		if f.Base {
 			name = f.Type.Name
 		}
-		if !yield(Child{Name: name, Value: n.part(*f), Field: f}, nil) {
+		if !yield(Part{Name: name, Value: n.part(*f), Field: f}, nil) {
 			return
 		}
 	}
 }
 
 // pointerParts yields what a pointer leads to.
-func (p *printer) pointerParts(ctx context.Context, n Native, s Spec, yield func(Child, error) bool) {
+func (p *printer) pointerParts(ctx context.Context, n Native, s Spec, yield func(Part, error) bool) {
 	elem := n.Type.Elem()
 	bits, err := n.load()
 	if err != nil || bits == 0 || elem == nil || elem.Kind == types.Void || elem.Kind == types.Unknown {
@@ -372,38 +372,22 @@ func (p *printer) pointerParts(ctx context.Context, n Native, s Spec, yield func
 			v = Failure{err}
 		}
 	}
-	yield(Child{Value: v, nameless: true}, nil)
+	yield(Part{Value: v, Pointee: true}, nil)
 }
 
 // pointerElements takes a pointer for an array of as many elements as the
 // format says.
-func (p *printer) pointerElements(ctx context.Context, first Native, s Spec, yield func(Child, error) bool) {
+func (p *printer) pointerElements(ctx context.Context, first Native, s Spec, yield func(Part, error) bool) {
 	for i := range s.count {
 		if ctx.Err() != nil {
-			yield(Child{}, ctx.Err())
+			yield(Part{}, ctx.Err())
 			return
 		}
 		name, _ := p.keyText(Number{Int64, i}, s)
-		if !yield(Child{Name: name, Value: first.at(first.Type, first.Addr+i*first.Type.Size), Element: true}, nil) {
+		if !yield(Part{Name: name, Value: first.at(first.Type, first.Addr+i*first.Type.Size), Element: true}, nil) {
 			return
 		}
 	}
-}
-
-// Parts yields the children of a value, for views other than dx's. The number
-// of elements is not limited; the caller stops.
-func (m *Machine) Parts(ctx context.Context, v Value) iter.Seq2[Child, error] {
-	p := &printer{m, io.Discard, Options{Unlimited: true, Skip: -1}}
-	return p.parts(ctx, v, Spec{}, false)
-}
-
-// Display returns the text and the type that are shown of a value.
-func (m *Machine) Display(ctx context.Context, v Value) (text, typ string) {
-	text, typ, err := m.text(ctx, v, Spec{})
-	if err != nil {
-		return err.Error(), ""
-	}
-	return text, typ
 }
 
 // ErrorText is the line that dx prints for an error; a cancelled context has none.

@@ -221,7 +221,7 @@ func (c *Client) Stack(ctx context.Context, p StackParams) (StackResult, error) 
 }
 
 // Scopes returns the scopes of a frame.
-func (c *Client) Scopes(ctx context.Context, p FrameParams) (ScopesResult, error) {
+func (c *Client) Scopes(ctx context.Context, p ScopesParams) (ScopesResult, error) {
 	return ask[ScopesResult](ctx, c, "scopes", p)
 }
 

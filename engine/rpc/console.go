@@ -39,7 +39,9 @@ func (c *client) session(id uint64) *session {
 
 func onSessionNew(c *client, _ context.Context, t *target, _ struct{}) (any, error) {
 	o := command.Options{DumpPath: t.path}
-	s := &session{console: command.NewSession(t.Target, o), aside: command.NewSession(t.Target, o)}
+	s := &session{console: command.NewSession(t.Target, o)}
+	o.FrameRegisters = true
+	s.aside = command.NewSession(t.Target, o)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.sessions) >= maxSessions {
@@ -92,11 +94,12 @@ func (t *target) focus(ctx context.Context, s *command.Session, name Thread, n i
 	if err != nil {
 		return err
 	}
+	row := command.Row{Number: n, Frame: f.row.frame, Inlined: f.row.inlined}
 	if f.cpu >= 0 {
-		s.SetStop(ctx, f.cpu, f.walked.stack.Frames, n)
+		s.SetStop(ctx, f.cpu, f.walked.stack.Frames, row)
 		return nil
 	}
-	s.SetFocus(ctx, f.process, f.thread, f.walked.stack.Frames, n, f.walked.ended)
+	s.SetFocus(ctx, f.process, f.thread, f.walked.stack.Frames, row, f.walked.ended)
 	return nil
 }
 

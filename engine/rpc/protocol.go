@@ -237,10 +237,17 @@ type NamedAddress struct {
 	Type    string `json:"type,omitempty"`
 }
 
-// FrameParams name a frame: "scopes", "locals", "registers".
+// FrameParams name a frame: "locals", "registers".
 type FrameParams struct {
 	Thread Thread `json:"thread"`
 	Frame  int    `json:"frame"`
+}
+
+// ScopesParams are those of "scopes". With a session the debugger's objects are
+// one of the scopes, as that session's dx has them.
+type ScopesParams struct {
+	FrameParams
+	Session uint64 `json:"session,omitempty"`
 }
 
 // ScopesResult are the scopes of a frame.

@@ -72,15 +72,22 @@ func (t *turn) end() {
 // console session does. It is called in the reading loop.
 func (c *client) turnOf(r *jsonrpc2.Request) *turn {
 	switch r.Method {
-	case "session/execute", "session/focus", "session/context", "session/close", "evaluate", "completions":
+	case "session/execute", "session/focus", "session/context", "session/close", "evaluate", "completions", "children":
 	default:
 		return nil
 	}
 	var p struct {
 		Session uint64 `json:"session"`
 		Thread  Thread `json:"thread"`
+		Ref     uint64 `json:"ref"`
 	}
 	if r.Params == nil || json.Unmarshal(*r.Params, &p) != nil {
+		return nil
+	}
+	if r.Method == "children" {
+		if k, ok := c.values.get(p.Ref); ok && k.from != nil {
+			return k.from.turn()
+		}
 		return nil
 	}
 	s := c.session(p.Session)

@@ -9,8 +9,9 @@ import (
 
 	"github.com/sourcegraph/jsonrpc2"
 
-	"kdap/engine/expr"
+	"kdap/engine/command"
 	"kdap/engine/inspect"
+	"kdap/engine/model"
 	"kdap/engine/types"
 	"kdap/engine/windows"
 )
@@ -26,9 +27,44 @@ type values struct {
 	kept map[uint64]kept
 }
 
+// A kept value's space is where its addresses count; what belongs to a session
+// can be opened in its turn only.
 type kept struct {
 	node  inspect.Node
 	space space
+	from  *origin // nil for what belongs to no session
+}
+
+// An origin is where in a session a value was found: the debugger's objects are
+// computed there, each time one is opened.
+type origin struct {
+	session *session
+	thread  Thread // with the frame, in the session's other console; "" for the console itself
+	frame   int
+}
+
+// console returns the console of an origin, in its frame.
+func (o *origin) console(ctx context.Context, t *target) (*command.Session, error) {
+	if o.thread == "" {
+		return o.session.console, nil
+	}
+	return o.session.aside, t.focus(ctx, o.session.aside, o.thread, o.frame)
+}
+
+// turn returns the next turn of an origin's console.
+func (o *origin) turn() *turn {
+	if o.thread == "" {
+		return o.session.lane.next()
+	}
+	return o.session.asideLane.next()
+}
+
+// kept returns an open value.
+func (v *values) get(ref uint64) (kept, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k, ok := v.kept[ref]
+	return k, ok
 }
 
 var errManyValues = &jsonrpc2.Error{
@@ -36,7 +72,7 @@ var errManyValues = &jsonrpc2.Error{
 }
 
 // value makes the line of a node and keeps it when it has something below.
-func (c *client) value(ctx context.Context, n inspect.Node, sp space) (Value, error) {
+func (c *client) value(ctx context.Context, n inspect.Node, sp space, from *origin) (Value, error) {
 	v := Value{
 		Name: n.Name, Text: n.Text, Type: n.Type, Kind: n.Kind, Expression: n.Expr, Unreadable: n.Unreadable,
 		Address: Hex(n.Addr), Process: sp.process,
@@ -44,9 +80,10 @@ func (c *client) value(ctx context.Context, n inspect.Node, sp space) (Value, er
 	if n.Target != 0 {
 		v.Address = Hex(n.Target)
 	}
-	if v.Named, v.Indexed = n.Size(ctx); v.Named+v.Indexed == 0 {
+	if !n.Open() {
 		return v, nil
 	}
+	v.Named, v.Indexed = n.Size(ctx)
 	c.values.mu.Lock()
 	defer c.values.mu.Unlock()
 	if len(c.values.kept) >= maxValues {
@@ -57,17 +94,17 @@ func (c *client) value(ctx context.Context, n inspect.Node, sp space) (Value, er
 	}
 	c.values.next++
 	v.Ref = c.values.next
-	c.values.kept[v.Ref] = kept{n, sp}
+	c.values.kept[v.Ref] = kept{n, sp, from}
 	return v, nil
 }
 
-func (c *client) valueList(ctx context.Context, nodes []inspect.Node, sp space) (ChildrenResult, error) {
+func (c *client) valueList(ctx context.Context, nodes []inspect.Node, sp space, from *origin) (ChildrenResult, error) {
 	r := ChildrenResult{Values: make([]Value, 0, len(nodes))}
 	for _, n := range nodes {
 		if err := ctx.Err(); err != nil {
 			return r, err
 		}
-		v, err := c.value(ctx, n, sp)
+		v, err := c.value(ctx, n, sp, from)
 		if err != nil {
 			return r, err
 		}
@@ -76,28 +113,44 @@ func (c *client) valueList(ctx context.Context, nodes []inspect.Node, sp space) 
 	return r, nil
 }
 
-func onChildren(c *client, ctx context.Context, _ *target, p ChildrenParams) (any, error) {
-	c.values.mu.Lock()
-	k, ok := c.values.kept[p.Ref]
-	c.values.mu.Unlock()
+func onChildren(c *client, ctx context.Context, t *target, p ChildrenParams) (any, error) {
+	k, ok := c.values.get(p.Ref)
 	if !ok {
 		return nil, fmt.Errorf("no value %d", p.Ref)
+	}
+	if k.from != nil {
+		cons, err := k.from.console(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		cons.Model(ctx) // what the objects compute ends with this request
 	}
 	nodes, err := k.node.Children(ctx, p.Filter, p.Start, p.Count)
 	if err != nil {
 		return nil, err
 	}
-	if p.Count <= 0 && len(nodes) == inspect.MaxPage {
-		// Whoever asks for all has to be told that it is not all.
-		named, indexed := k.node.Size(ctx)
-		nodes = append(nodes, inspect.Group("…", fmt.Sprintf("of %d, %d are shown; the others can be asked for in pages", named+indexed, len(nodes)), nil))
-	}
-	return c.valueList(ctx, nodes, k.space)
+	return c.valueList(ctx, nodes, k.space, k.from)
 }
 
+// viewer shows C++ values of a space.
 func (t *target) viewer(sp space) *inspect.Viewer {
-	return &inspect.Viewer{Symbol: sp.name, Kernel: t.System.Type}
+	return &inspect.Viewer{Machine: model.NewView(surroundings{sp}), Kernel: t.System.Type}
 }
+
+// surroundings are what the texts of a space's values depend on.
+type surroundings struct{ space }
+
+func (s surroundings) CodeName(ctx context.Context, va uint64) string {
+	if m := s.modules.Find(va); m != nil {
+		if p := m.SymbolAt(ctx, va); p.Name != "" && !p.Outside {
+			return fmt.Sprintf("%s!%s+%#x", m.Name, p.Name, p.Offset)
+		}
+	}
+	return fmt.Sprintf("%#x", va)
+}
+
+// Settings are dx's own without any command: a view does not change with the console's.
+func (surroundings) Settings() *model.Settings { return &model.Settings{Radix: 16, RecursionDepth: 1} }
 
 // A frame is one frame of a walked stack, looked up.
 type frame struct {
@@ -157,20 +210,20 @@ func (f frame) registers() ([]inspect.Node, error) {
 	return inspect.Registers(f.walked.stack.Frames[f.row.frame].Registers()), nil
 }
 
-func onScopes(c *client, ctx context.Context, t *target, p FrameParams) (any, error) {
+func onScopes(c *client, ctx context.Context, t *target, p ScopesParams) (any, error) {
 	f, err := t.frame(ctx, p.Thread, p.Frame)
 	if err != nil {
 		return nil, err
 	}
 	r := ScopesResult{Scopes: []Scope{}}
 	v := t.viewer(f.space)
-	add := func(n inspect.Node, expensive bool) error {
-		val, err := c.value(ctx, n, f.space)
+	add := func(n inspect.Node, expensive bool, from *origin) error {
+		val, err := c.value(ctx, n, f.space, from)
 		r.Scopes = append(r.Scopes, Scope{Value: val, Expensive: expensive})
 		return err
 	}
 	if locals, err := f.locals(ctx, v); err == nil {
-		if err := add(inspect.Group("Locals", "", locals), false); err != nil {
+		if err := add(inspect.Group("Locals", "", locals), false, nil); err != nil {
 			return nil, err
 		}
 	} else if ctx.Err() != nil {
@@ -180,15 +233,41 @@ func onScopes(c *client, ctx context.Context, t *target, p FrameParams) (any, er
 	if err != nil {
 		regs = []inspect.Node{inspect.Failed("registers", "", err)}
 	}
-	if err := add(inspect.Group("Registers", "", regs), false); err != nil {
+	if err := add(inspect.Group("Registers", "", regs), false, nil); err != nil {
 		return nil, err
 	}
 	for _, n := range t.objectScopes(ctx, v, f) {
-		if err := add(n, true); err != nil {
+		if err := add(n, true, nil); err != nil {
+			return nil, err
+		}
+	}
+	if s := c.session(p.Session); s != nil {
+		from := &origin{s, p.Thread, p.Frame}
+		if err := add(debuggerObjects(t, from), true, from); err != nil {
 			return nil, err
 		}
 	}
 	return r, ctx.Err()
+}
+
+// objectNames are the debugger's objects that a frame shows.
+var objectNames = []string{"@$curprocess", "@$curthread", "@$curstack", "@$curframe", "@$curregisters", "@$cursession", "Debugger"}
+
+// debuggerObjects are the objects that dx begins with, in a frame.
+func debuggerObjects(t *target, from *origin) inspect.Node {
+	return inspect.Lazily("Debugger", func(ctx context.Context) ([]inspect.Node, error) {
+		m := from.session.aside.Model(ctx)
+		v := inspect.Viewer{Machine: m, Kernel: t.System.Type}
+		var out []inspect.Node
+		for _, name := range objectNames {
+			if val, _, err := m.Evaluate(ctx, name); err != nil {
+				out = append(out, inspect.Failed(name, "", err))
+			} else {
+				out = append(out, v.Value(ctx, name, name, val))
+			}
+		}
+		return out, ctx.Err()
+	})
 }
 
 // objectScopes are the structures of the thread and its process. A kernel
@@ -198,9 +277,12 @@ func (t *target) objectScopes(ctx context.Context, v *inspect.Viewer, f frame) [
 	add := func(name, expression string, o types.Object, err error) {
 		if err != nil {
 			o = types.Failed(err)
+		} else if o.Err() == nil {
+			// Pointers into user space are the process's own.
+			o = types.NewObject(f.space.space, o.Type(), o.Addr())
 		}
 		n := v.Object(ctx, name, expression, o)
-		if named, indexed := n.Size(ctx); n.Unreadable && named+indexed == 0 {
+		if n.Unreadable {
 			// A scope shows only what is below it: the reason has to be there.
 			n = inspect.Group(name, "", []inspect.Node{inspect.Failed(name, n.Type, errors.New(strings.Trim(n.Text, "<>")))})
 		}
@@ -227,8 +309,8 @@ func (t *target) objectScopes(ctx context.Context, v *inspect.Viewer, f frame) [
 	return out
 }
 
-// cast is the C++ expression of a kernel structure at an address.
-func cast(typ string, addr uint64) string { return fmt.Sprintf("((nt!%s *)%#x)->", typ, addr) }
+// cast is the expression of a kernel structure at an address.
+func cast(typ string, addr uint64) string { return fmt.Sprintf("(*(nt!%s *)%#x)", typ, addr) }
 
 func onLocals(c *client, ctx context.Context, t *target, p FrameParams) (any, error) {
 	f, err := t.frame(ctx, p.Thread, p.Frame)
@@ -239,7 +321,7 @@ func onLocals(c *client, ctx context.Context, t *target, p FrameParams) (any, er
 	if err != nil {
 		return nil, err
 	}
-	return c.valueList(ctx, nodes, f.space)
+	return c.valueList(ctx, nodes, f.space, nil)
 }
 
 func onRegisters(c *client, ctx context.Context, t *target, p FrameParams) (any, error) {
@@ -251,7 +333,7 @@ func onRegisters(c *client, ctx context.Context, t *target, p FrameParams) (any,
 	if err != nil {
 		return nil, err
 	}
-	return c.valueList(ctx, nodes, f.space)
+	return c.valueList(ctx, nodes, f.space, nil)
 }
 
 func onObject(c *client, ctx context.Context, t *target, p ObjectParams) (any, error) {
@@ -263,8 +345,12 @@ func onObject(c *client, ctx context.Context, t *target, p ObjectParams) (any, e
 	if err != nil {
 		return nil, err
 	}
-	o := types.NewObject(sp.space, typ, uint64(p.Address))
-	return c.value(ctx, t.viewer(sp).Object(ctx, p.Type, "", o), sp)
+	name := typ.Name
+	if _, _, qualified := strings.Cut(p.Type, "!"); qualified {
+		name = p.Type
+	}
+	e := fmt.Sprintf("(*(%s *)%v)", name, p.Address)
+	return c.value(ctx, t.viewer(sp).Object(ctx, p.Type, e, types.NewObject(sp.space, typ, uint64(p.Address))), sp, nil)
 }
 
 func findType(ctx context.Context, t *target, sp space, name string) (*types.Type, error) {
@@ -283,29 +369,4 @@ func findType(ctx context.Context, t *target, sp space, name string) (*types.Typ
 		}
 	}
 	return nil, &types.NoTypeError{Name: name}
-}
-
-func onEvaluate(c *client, ctx context.Context, t *target, p EvaluateParams) (any, error) {
-	s := c.session(p.Session)
-	if s == nil {
-		return nil, errNoSession(p.Session)
-	}
-	cons := s.console
-	if p.Thread != "" {
-		cons = s.aside
-		if err := t.focus(ctx, cons, p.Thread, p.Frame); err != nil {
-			return nil, err
-		}
-	}
-	sp := space{cons.Space(), cons.Modules(ctx), Hex(cons.Focus().Process.Addr())}
-	cur := expr.NewCursor(p.Expression)
-	env := cons.Env(ctx)
-	val, err := expr.Cpp(env, cur)
-	if err == nil {
-		err = cur.Extra()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return c.value(ctx, t.viewer(sp).Evaluated(ctx, strings.TrimSpace(p.Expression), val, sp.space), sp)
 }
