@@ -9,7 +9,7 @@ import (
 
 // itemTypes are the protocol's sorts of completions.
 var itemTypes = map[string]dap.CompletionItemType{
-	"command": "keyword", "module": "module", "symbol": "function", "type": "class", "process": "value", "alias": "text",
+	"command": "keyword", "module": "module", "symbol": "function", "type": "class", "process": "value", "alias": "text", "register": "variable",
 }
 
 func onCompletions(a *Adapter, c *call, args dap.CompletionsArguments) (any, error) {

@@ -373,7 +373,7 @@ type CompletionsResult struct {
 type Completion struct {
 	Text   string `json:"text"`
 	Detail string `json:"detail,omitempty"`
-	Kind   string `json:"kind"` // "command", "module", "symbol", "type", "process", "alias"
+	Kind   string `json:"kind"` // "command", "alias", "module", "symbol", "type", "process", "register"
 }
 
 // cancelParams are those of the notification "$/cancelRequest".
