@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"kdap/engine"
@@ -40,6 +41,8 @@ type debuggee interface {
 	process(s *Session) (windows.Process, error)
 	teb(s *Session) (uint64, error)
 	peb(s *Session) (uint64, error)
+	// threads are those of the process context.
+	threads(ctx context.Context, s *Session) iter.Seq2[processThread, error]
 
 	// pseudo returns a pseudo-register that this kind has its own way.
 	pseudo(name string) (pseudo, bool)

@@ -62,6 +62,7 @@ func families() [][]*Command {
 		securityCommands(),
 		queueCommands(),
 		winSessionCommands(),
+		userSideCommands(),
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 // userVocabulary are the commands of user minidumps: the common ones, and some
 // of its own in their place.
 var userVocabulary = vocabulary{families: func() [][]*Command {
-	all := [][]*Command{userThreadCommands(), userProcessCommands(), userRegionCommands()}
+	all := [][]*Command{userThreadCommands(), userProcessCommands(), userRegionCommands(), {userLocksCommand()}}
 	taken := map[string]bool{}
 	for _, family := range all {
 		for _, c := range family {
@@ -26,11 +26,13 @@ var userVocabulary = vocabulary{families: func() [][]*Command {
 // kernelWords are the commands that a user minidump has not.
 var kernelWords = map[string]bool{
 	".bugcheck": true, ".context": true, ".trap": true, ".tss": true,
-	"0": true, "up": true,
+	"0": true, "up": true, "dg": true,
 }
 
 // userExtensions are the extension commands that a process is enough for.
 var userExtensions = map[string]bool{
+	"!gle": true, "!gflag": true, "!cs": true, "!critsec": true, "!tls": true, "!envvar": true, "!exchain": true,
+	"!runaway": true, "!uniqstack": true, "!findstack": true,
 	"!lmi": true, "!dh": true, "!chksym": true, "!sym": true, "!help": true, "!error": true,
 	"!for_each_module": true, "!for_each_frame": true, "!for_each_local": true, "!for_each_register": true, "!for_each_function": true,
 	"!peb": true, "!teb": true, "!itoldyouso": true, "!dlls": true, "!list": true, "!imgreloc": true, "!std_map": true, "!stl": true, "!analyze": true,

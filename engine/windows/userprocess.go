@@ -128,39 +128,26 @@ func (p *UserProcess) Stack(ctx context.Context, n, limit int) (Stack, error) {
 	return p.sys.Walk(ctx, Walk{Regs: regs, Space: p.sys.Kernel(), Modules: p.Modules(ctx), Limit: limit}), nil
 }
 
-// A tebLayout is where members of a TEB lie that are documented (winternl.h) or
-// keep their places in all versions.
-type tebLayout struct {
-	pointer                  int
-	processID, threadID, peb uint64
-}
-
-var (
-	teb64 = tebLayout{8, 0x40, 0x48, 0x60}
-	teb32 = tebLayout{4, 0x20, 0x24, 0x30}
-)
-
-func (p *UserProcess) teb() tebLayout {
-	switch p.Machine() {
-	case imageMachineX86, imageMachineARM:
-		return teb32
-	}
-	return teb64
-}
-
 // PEBOf reads the address of the PEB from a TEB.
 func (p *UserProcess) PEBOf(teb uint64) (uint64, error) {
-	l := p.teb()
-	return memory.ReadUint(p.sys.kernel, teb+l.peb, l.pointer)
+	return p.Block(teb).PEB()
 }
 
 // ClientID reads the ids of process and thread from a TEB.
 func (p *UserProcess) ClientID(teb uint64) (pid, tid uint64, err error) {
-	l := p.teb()
-	if pid, err = memory.ReadUint(p.sys.kernel, teb+l.processID, l.pointer); err == nil {
-		tid, err = memory.ReadUint(p.sys.kernel, teb+l.threadID, l.pointer)
+	return p.Block(teb).ClientID()
+}
+
+// Block returns the view over a TEB at an address.
+func (p *UserProcess) Block(teb uint64) TEB { return TEBAt(p.sys.kernel, teb, p.PointerSize()) }
+
+// PointerSize returns the size of a pointer of the process, 4 or 8.
+func (p *UserProcess) PointerSize() int {
+	switch p.Machine() {
+	case imageMachineX86, imageMachineARM:
+		return 4
 	}
-	return pid, tid, err
+	return 8
 }
 
 // PEB returns the address of the PEB by the first TEB that is in the dump.
