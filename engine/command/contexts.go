@@ -85,6 +85,7 @@ func (s *Session) processOrDefault(addr uint64) (windows.Process, error) {
 
 // reloadUser makes the modules of p the user modules and tells so.
 func (s *Session) reloadUser(ctx context.Context, p windows.Process) {
+	s.settle(ctx) // what was loaded for the modules until now is forgotten with them
 	s.printf("Loading User Symbols\n")
 	set := s.modules.loadUser(ctx, p)
 	peb, err := p.PEB()

@@ -2,9 +2,11 @@ package command
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"kdap/engine/arch"
+	"kdap/engine/symbols"
 	"kdap/engine/windows"
 )
 
@@ -16,7 +18,7 @@ import (
 type moduleList struct {
 	user     *windows.ModuleSet
 	owner    windows.Process // of user
-	chosen   bool // user was loaded, or left out, on request
+	chosen   bool            // user was loaded, or left out, on request
 	declared []*windows.Module
 	removed  map[*windows.Module]bool
 	joined   *windows.ModuleSet // all of them; nil after a change
@@ -102,8 +104,11 @@ func (l *moduleList) restore(m *windows.Module) {
 	l.joined = nil
 }
 
+var errOverlapped = errors.New("another module was declared at a part of its addresses")
+
 // declare adds a module that the user says is there, instead of the one at
-// the same base. It gets a name of its own.
+// the same base. It gets a name of its own. A module that it overlaps, and
+// whose symbols nobody has used yet, has none from then on.
 func (l *moduleList) declare(ctx context.Context, s *Session, m *windows.Module) {
 	var others []*windows.Module
 	for _, o := range slices.Clone(l.set(ctx, s).All()) {
@@ -116,4 +121,9 @@ func (l *moduleList) declare(ctx context.Context, s *Session, m *windows.Module)
 	m.Name = windows.UniqueName(m, others)
 	l.declared = append(l.declared, m)
 	l.joined = nil
+	for _, o := range others {
+		if st := l.state(o); !st.loaded && o.Base < m.End() && m.Base < o.End() {
+			*st = moduleState{loaded: true, table: &symbols.Table{}, err: errOverlapped}
+		}
+	}
 }
