@@ -87,14 +87,21 @@ func (f *File) readFrames() []rawFrame {
 // FPOs returns the older frame records by address.
 func (f *File) FPOs() []FPO { return f.fpos() }
 
-// FPOAt returns the older frame record that covers an address.
+// FPOAt returns the older frame record that covers an address. Frame records
+// are of the image before it was rearranged.
 func (f *File) FPOAt(rva uint32) (FPO, bool) {
+	rva, ok := omapLookup(f.omapTo(), rva)
+	if !ok {
+		return FPO{}, false
+	}
 	all := f.fpos()
 	i := sort.Search(len(all), func(i int) bool { return all[i].RVA > rva }) - 1
 	if i < 0 || rva-all[i].RVA >= all[i].Size {
 		return FPO{}, false
 	}
-	return all[i], true
+	r := all[i]
+	r.RVA, ok = omapLookup(f.omapFrom(), r.RVA)
+	return r, ok
 }
 
 // maxFrameNesting bounds how far back a piece is looked for that covers an
@@ -103,11 +110,17 @@ const maxFrameNesting = 64
 
 // FrameDataAt returns the innermost piece that covers an address.
 func (f *File) FrameDataAt(rva uint32) (FrameData, bool) {
+	rva, ok := omapLookup(f.omapTo(), rva)
+	if !ok {
+		return FrameData{}, false
+	}
 	all := f.frames()
 	i := sort.Search(len(all), func(i int) bool { return all[i].RVA > rva }) - 1
 	for k := 0; i >= 0 && k < maxFrameNesting; i, k = i-1, k+1 {
 		if rva-all[i].RVA < all[i].Size {
-			return f.frameData(all[i]), true
+			r := f.frameData(all[i])
+			r.RVA, ok = omapLookup(f.omapFrom(), r.RVA)
+			return r, ok
 		}
 	}
 	return FrameData{}, false

@@ -18,6 +18,9 @@ func checkError(t *testing.T, err error) {
 func FuzzFile(f *testing.F) {
 	f.Add(sample().build())
 	f.Add(sample().build()[:2048])
+	f.Add(rearranged().build())
+	f.Add(separatedSample(false).build())
+	f.Add(separatedSample(true).build())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		pdb, err := New(b)
 		if err != nil {
@@ -57,6 +60,7 @@ func FuzzTypes(f *testing.F) {
 func FuzzSymbols(f *testing.F) {
 	s := sample()
 	f.Add(s.symrecs, s.module, s.c13, []byte(nil))
+	f.Add(s.symrecs, separatedSample(false).module, s.c13, []byte(nil))
 	good := gsiBytes(s.symrecs, s.publics)
 	f.Add(s.symrecs, s.module, s.c13, cat(u32s(uint32(len(good)), 8, 0, 0, 0, 0, 0), good, u32s(0, s.publics[1])))
 	f.Fuzz(func(t *testing.T, symrecs, module, c13, publics []byte) {

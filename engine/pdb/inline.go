@@ -14,7 +14,9 @@ type Inline struct {
 
 // inlineRow is a piece of inlined code with its source line.
 type inlineRow struct {
-	rva, size uint32
+	seg       uint16
+	off, size uint32
+	at        []Range
 	file      uint32 // offset in the module's file checksums
 	line      uint32
 	explicit  bool // the size is the file's, not the way to the next row
@@ -25,21 +27,16 @@ func (in *Inline) Type() *types.Type { return in.f.funcType(in.FuncID) }
 
 // Covers reports whether an address belongs to the inlined code.
 func (in *Inline) Covers(rva uint32) bool {
-	for _, r := range in.Ranges {
-		if r.Contains(rva) {
-			return true
-		}
-	}
-	return false
+	return covers(in.Ranges, rva)
 }
 
 // LineAt returns the source line of the inlined code at an address.
 func (in *Inline) LineAt(rva uint32) (Line, bool) {
-	for _, r := range in.rows {
-		if rva-r.rva < r.size {
-			l := Line{RVA: r.rva, Size: r.size, Number: r.line}
-			l.File = in.ms.lines().file(in.f, r.file)
-			return l, true
+	for _, row := range in.rows {
+		for _, r := range row.at {
+			if r.Contains(rva) {
+				return Line{RVA: r.RVA, Size: r.Size, Number: row.line, File: in.ms.lines().file(in.f, row.file)}, true
+			}
 		}
 	}
 	return Line{}, false
@@ -90,16 +87,25 @@ func (ms *moduleState) inline(p *Proc, id uint32, prog []byte) *Inline {
 	fn, _ := ms.f.FuncID(id)
 	in.Name = fn.QualifiedName()
 	first := ms.lines().inlinees[id]
-	code := p.RVA
+	// Code is counted from the start of the procedure, or of a part of it that
+	// lies elsewhere.
+	seg, base := p.Seg, p.Off
+	code := uint32(0)
 	line, file := first.line, first.file
 	open := false // the last row waits for its size
 	row := func() {
 		if open {
 			r := &in.rows[len(in.rows)-1]
-			r.size = code - r.rva
+			r.size = base + code - r.off
 		}
-		in.rows = append(in.rows, inlineRow{rva: code, file: file, line: line})
+		in.rows = append(in.rows, inlineRow{seg: seg, off: base + code, file: file, line: line})
 		open = true
+	}
+	end := func() {
+		if open { // without an end it is one instruction or more: one byte is sure
+			in.rows[len(in.rows)-1].size = 1
+		}
+		open = false
 	}
 	for len(prog) > 0 {
 		var op, a, b uint32
@@ -111,11 +117,20 @@ func (ms *moduleState) inline(p *Proc, id uint32, prog []byte) *Inline {
 			break
 		}
 		switch op {
-		case baCodeOffset, baChangeCodeOffset:
+		case baCodeOffset:
+			code = a
+			row()
+		case baChangeCodeOffset:
 			code += a
 			row()
 		case baChangeCodeOffsetBase:
-			code += a
+			end()
+			seg, base, code = p.Seg, p.Off, 0
+			if parts := ms.separated().of[p.RecOff]; a > 0 && uint64(a) <= uint64(len(parts)) {
+				seg, base = parts[a-1].seg, parts[a-1].off
+			} else if a > 0 {
+				prog = nil // a part that is not there: nothing says where the rest lies
+			}
 		case baChangeCodeLength:
 			if open {
 				r := &in.rows[len(in.rows)-1]
@@ -142,17 +157,24 @@ func (ms *moduleState) inline(p *Proc, id uint32, prog []byte) *Inline {
 			open = false // the next difference counts from this start
 		}
 	}
-	if open { // without an end it is one instruction or more: one byte is sure
-		in.rows[len(in.rows)-1].size = 1
-	}
-	for _, r := range in.rows {
-		if n := len(in.Ranges); n > 0 && in.Ranges[n-1].RVA+in.Ranges[n-1].Size == r.rva {
-			in.Ranges[n-1].Size += r.size
-		} else if r.size > 0 {
-			in.Ranges = append(in.Ranges, Range{r.rva, r.size})
+	end()
+	in.place()
+	return in
+}
+
+// place finds out where the rows' code lies in the image.
+func (in *Inline) place() {
+	for i := range in.rows {
+		row := &in.rows[i]
+		row.at = in.f.pieces(row.seg, row.off, row.size)
+		for _, r := range row.at {
+			if n := len(in.Ranges); n > 0 && in.Ranges[n-1].RVA+in.Ranges[n-1].Size == r.RVA {
+				in.Ranges[n-1].Size += r.Size
+			} else if r.Size > 0 {
+				in.Ranges = append(in.Ranges, r)
+			}
 		}
 	}
-	return in
 }
 
 // InlinesAt returns the functions inlined at an address, the innermost first.

@@ -126,15 +126,11 @@ func (ml *moduleLines) file(f *File, off uint32) SourceFile {
 }
 
 // lines yields the lines of one subsection in the order of the file.
-func (ml *moduleLines) lines(f *File, sub lineSub, yield func(fileOff uint32, l Line) bool) {
+func (ml *moduleLines) lines(sub lineSub, yield func(fileLine) bool) {
 	d := ml.s.decoder("line subsection", sub.at.off, sub.at.len)
 	d.bytes(6)
 	columns := d.u16()&1 != 0
 	d.u32()
-	base, ok := f.RVA(sub.seg, sub.off)
-	if !ok {
-		return
-	}
 	for d.left() >= 12 {
 		file, n, size := d.u32(), d.u32(), d.u32()
 		if d.err != nil || size < 12 || uint64(size-12) > uint64(d.left()) {
@@ -149,47 +145,64 @@ func (ml *moduleLines) lines(f *File, sub lineSub, yield func(fileOff uint32, l 
 			return
 		}
 		cols := decoder{b: b.b[n*8:]}
-		for i := range n {
+		for range n {
 			off, bits := b.u32(), b.u32()
-			l := Line{Number: bits & 0xffffff, RVA: base + off, Stmt: bits>>31 != 0}
+			l := Line{Number: bits & 0xffffff, Stmt: bits>>31 != 0}
 			l.End = l.Number + bits>>24&0x7f
 			if columns {
 				l.Column = cols.u16()
 				cols.u16()
 			}
-			// The size is the way to the next line; of the last in a block
-			// lineList sets it.
-			if i+1 < n {
-				next := decoder{b: b.b, off: b.off}
-				l.Size = next.u32() - off
-			}
-			if !yield(file, l) {
+			if !yield(fileLine{file: file, off: sub.off + off, Line: l}) {
 				return
 			}
 		}
 	}
 }
 
+// A fileLine is a line of a subsection, before it is known where its code lies
+// in the image.
 type fileLine struct {
-	file uint32
+	file uint32 // offset in the file checksums
+	off  uint32 // in the section
 	Line
 }
 
-// lineList returns the lines of a subsection by address, with their sizes.
-func (ml *moduleLines) lineList(f *File, sub lineSub) []fileLine {
+// lineList returns the lines of a subsection in the order of their code, with
+// their sizes: the way to the next line, or to the end.
+func (ml *moduleLines) lineList(sub lineSub) []fileLine {
 	var out []fileLine
-	ml.lines(f, sub, func(file uint32, l Line) bool {
-		out = append(out, fileLine{file, l})
+	ml.lines(sub, func(l fileLine) bool {
+		out = append(out, l)
 		return true
 	})
-	sort.SliceStable(out, func(i, j int) bool { return out[i].RVA < out[j].RVA })
-	base, _ := f.RVA(sub.seg, sub.off)
+	sort.SliceStable(out, func(i, j int) bool { return out[i].off < out[j].off })
 	for i := range out {
-		end := base + sub.size
+		end := sub.off + sub.size
 		if i+1 < len(out) {
-			end = out[i+1].RVA
+			end = out[i+1].off
 		}
-		out[i].Size = max(end, out[i].RVA) - out[i].RVA
+		out[i].Size = max(end, out[i].off) - out[i].off
+	}
+	return out
+}
+
+// place returns the line for each piece of its code. A line without code has
+// its place only.
+func (l *fileLine) place(f *File, seg uint16) []Line {
+	if l.Size == 0 {
+		one := l.Line
+		rva, ok := f.RVA(seg, l.off)
+		if one.RVA = rva; !ok {
+			return nil
+		}
+		return []Line{one}
+	}
+	var out []Line
+	for _, r := range f.pieces(seg, l.off, l.Size) {
+		one := l.Line
+		one.RVA, one.Size = r.RVA, r.Size
+		out = append(out, one)
 	}
 	return out
 }
@@ -216,15 +229,19 @@ func (f *File) LineAt(rva uint32) (Line, bool) {
 			}
 			break
 		}
-		lines := ml.lineList(f, sub)
+		lines := ml.lineList(sub)
 		// Of several entries at one address the last is in force.
-		j := sort.Search(len(lines), func(j int) bool { return lines[j].RVA > rva }) - 1
+		j := sort.Search(len(lines), func(j int) bool { return lines[j].off > off }) - 1
 		if j < 0 || lines[j].Number == lineHidden || lines[j].Number == lineHidden2 {
 			return Line{}, false
 		}
-		l := lines[j].Line
-		l.File = ml.file(f, lines[j].file)
-		return l, true
+		for _, l := range lines[j].place(f, seg) {
+			if rva-l.RVA < l.Size {
+				l.File = ml.file(f, lines[j].file)
+				return l, true
+			}
+		}
+		return Line{}, false
 	}
 	return Line{}, false
 }
@@ -239,15 +256,17 @@ func (f *File) Lines(module int) iter.Seq[Line] {
 		ml := ms.lines()
 		files := map[uint32]SourceFile{}
 		for _, sub := range ml.subs {
-			for _, l := range ml.lineList(f, sub) {
-				sf, ok := files[l.file]
+			for _, fl := range ml.lineList(sub) {
+				sf, ok := files[fl.file]
 				if !ok {
-					sf = ml.file(f, l.file)
-					files[l.file] = sf
+					sf = ml.file(f, fl.file)
+					files[fl.file] = sf
 				}
-				l.File = sf
-				if !yield(l.Line) {
-					return
+				for _, l := range fl.place(f, sub.seg) {
+					l.File = sf
+					if !yield(l) {
+						return
+					}
 				}
 			}
 		}

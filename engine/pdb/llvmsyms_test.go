@@ -211,7 +211,8 @@ func scopeText(f *File, s *Scope, depth int) []string {
 		} else {
 			text := fmt.Sprintf("inline %#x", in.Inline.FuncID)
 			for _, r := range in.Inline.rows {
-				text += fmt.Sprintf(" %#x", r.rva)
+				at, _ := f.RVA(r.seg, r.off)
+				text += fmt.Sprintf(" %#x", at)
 				if r.explicit {
 					text += fmt.Sprintf("+%d", r.size)
 				}

@@ -1,7 +1,9 @@
 package pdb
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"kdap/engine/types"
 )
@@ -111,6 +113,7 @@ func (l *Local) At(rva uint32) []Location {
 type Scope struct {
 	Name   string  // of blocks mostly ""
 	Range  Range   // of procedures and blocks
+	More   []Range // further pieces of code that does not lie in one
 	Inline *Inline // of an inlined function
 	Locals []Local
 	Inner  []*Scope
@@ -121,7 +124,14 @@ func (s *Scope) Covers(rva uint32) bool {
 	if s.Inline != nil {
 		return s.Inline.Covers(rva)
 	}
-	return s.Range.Contains(rva)
+	return s.Range.Contains(rva) || covers(s.More, rva)
+}
+
+// place sets where the scope's code lies.
+func (s *Scope) place(pieces []Range) {
+	if len(pieces) > 0 {
+		s.Range, s.More = pieces[0], pieces[1:]
+	}
 }
 
 // Path returns the scopes that cover an address, from s inward.
@@ -182,25 +192,61 @@ const maxNesting = 512
 func (p *Proc) Body() (*Body, error) {
 	ms := p.f.module(p.Module)
 	body := &Body{Scope: Scope{Name: p.Name, Range: Range{p.RVA, p.Size}}}
-	w := &bodyReader{p: p, ms: ms, body: body, stack: []*Scope{&body.Scope}}
-	end := ms.symEnd()
+	body.place(p.f.pieces(p.Seg, p.Off, p.Size))
+	w := &bodyReader{p: p, ms: ms, body: body, stack: []*Scope{&body.Scope}, inside: map[uint32]bool{}}
 	_, _, off, err := ms.s.recordAt(p.RecOff)
-	for err == nil && len(w.stack) > 0 {
-		if off >= end {
-			err = &FormatError{ms.s.name, int64(off), "procedure " + p.Name + " has no end"}
-			break
+	if err == nil {
+		err = w.read(off, 0)
+	}
+	for _, part := range p.parts(ms) {
+		body.More = append(body.More, p.f.pieces(part.seg, part.off, part.size)...)
+		if err != nil || w.inside[part.rec] {
+			continue
 		}
-		var kind uint16
-		var b []byte
-		var next uint32
-		kind, b, next, err = ms.s.recordAt(off)
-		if err == nil {
-			err = w.record(kind, &decoder{record: fmt.Sprintf("symbol record %#x", kind), b: b, base: int64(off) + 4})
-		}
-		off = next
+		// It has records of its own behind those of the procedure.
+		w.stack = []*Scope{&body.Scope}
+		err = w.read(part.rec, 1)
 	}
 	w.finish()
 	return body, err
+}
+
+// parts is the procedure's separated code. Where the next records are not of
+// such code there is none that needs to be looked for.
+func (p *Proc) parts(ms *moduleState) []sepCode {
+	for off := p.RecOff; off < min(p.end, ms.symEnd()); {
+		kind, _, next, err := ms.s.recordAt(off)
+		if err != nil {
+			return nil
+		}
+		if kind == SSepCode {
+			return ms.separated().of[p.RecOff]
+		}
+		off = next
+	}
+	if _, _, next, err := ms.s.recordAt(p.end); err == nil && p.end > p.RecOff && next < ms.symEnd() {
+		if kind, _, _, err := ms.s.recordAt(next); err == nil && kind == SSepCode {
+			return ms.separated().of[p.RecOff]
+		}
+	}
+	return nil
+}
+
+// read reads records from an offset on until no more than depth scopes are open.
+func (w *bodyReader) read(off uint32, depth int) error {
+	for {
+		if off >= w.ms.symEnd() {
+			return &FormatError{w.ms.s.name, int64(off), "procedure " + w.p.Name + " has no end"}
+		}
+		kind, b, next, err := w.ms.s.recordAt(off)
+		if err == nil {
+			err = w.record(kind, off, &decoder{record: fmt.Sprintf("symbol record %#x", kind), b: b, base: int64(off) + 4})
+		}
+		if err != nil || len(w.stack) <= depth {
+			return err
+		}
+		off = next
+	}
 }
 
 type bodyReader struct {
@@ -209,6 +255,8 @@ type bodyReader struct {
 	body  *Body
 	stack []*Scope
 	last  *Local // that DEFRANGE records belong to
+
+	inside map[uint32]bool // records of separated code among the procedure's own
 }
 
 func (w *bodyReader) top() *Scope { return w.stack[len(w.stack)-1] }
@@ -231,7 +279,7 @@ func (w *bodyReader) push(s *Scope) error {
 	return nil
 }
 
-func (w *bodyReader) record(kind uint16, d *decoder) error {
+func (w *bodyReader) record(kind uint16, off uint32, d *decoder) error {
 	f := w.p.f
 	if closesScope(kind) {
 		w.stack = w.stack[:len(w.stack)-1]
@@ -243,9 +291,16 @@ func (w *bodyReader) record(kind uint16, d *decoder) error {
 		d.u32()
 		d.u32()
 		size, off, seg := d.u32(), d.u32(), d.u16()
-		s := &Scope{Range: Range{Size: size}, Name: d.strz()}
-		s.Range.RVA, _ = f.RVA(seg, off)
+		s := &Scope{Name: d.strz()}
+		s.place(f.pieces(seg, off, size))
 		if d.err == nil {
+			return w.push(s)
+		}
+	case SSepCode:
+		if part, _, ok := sepCodeOf(d.b, off); ok {
+			w.inside[off] = true
+			s := &Scope{}
+			s.place(f.pieces(part.seg, part.off, part.size))
 			return w.push(s)
 		}
 	case SInlineSite, SInlineSite2:
@@ -303,7 +358,7 @@ func (w *bodyReader) record(kind uint16, d *decoder) error {
 		w.defRange(kind, d)
 	default:
 		if opensScope(kind) {
-			return w.push(&Scope{Range: w.top().Range})
+			return w.push(&Scope{Range: w.top().Range, More: w.top().More})
 		}
 	}
 	return d.err
@@ -344,18 +399,51 @@ func (w *bodyReader) defRange(kind uint16, d *decoder) {
 		loc.Part, loc.PartOff = flags&1 != 0, uint32(flags>>4)
 		loc.Offset = int32(d.u32())
 	}
-	if !loc.Everywhere {
-		off, seg, size := d.u32(), d.u16(), d.u16()
-		loc.Range.RVA, _ = w.p.f.RVA(seg, off)
-		loc.Range.Size = uint32(size)
-		for d.left() >= 4 {
-			start, n := d.u16(), d.u16()
-			loc.Gaps = append(loc.Gaps, Range{loc.Range.RVA + uint32(start), uint32(n)})
+	if w.last == nil {
+		return
+	}
+	if loc.Everywhere {
+		w.last.Locations = append(w.last.Locations, loc)
+		return
+	}
+	off, seg, size := d.u32(), d.u16(), uint32(d.u16())
+	var gaps []Range // counted from the start
+	for d.left() >= 4 {
+		gaps = append(gaps, Range{uint32(d.u16()), uint32(d.u16())})
+	}
+	if d.err != nil {
+		return
+	}
+	if len(w.p.f.omapFrom()) > 0 {
+		w.rearranged(loc, seg, off, size, gaps)
+		return
+	}
+	loc.Range.RVA, _ = w.p.f.RVA(seg, off)
+	loc.Range.Size = size
+	for _, g := range gaps {
+		loc.Gaps = append(loc.Gaps, Range{loc.Range.RVA + g.RVA, g.Size})
+	}
+	w.last.Locations = append(w.last.Locations, loc)
+}
+
+// rearranged adds a place of a variable in an image that was rearranged: one
+// for each piece of code, without the gaps.
+func (w *bodyReader) rearranged(loc Location, seg uint16, off, size uint32, gaps []Range) {
+	slices.SortFunc(gaps, func(a, b Range) int { return cmp.Compare(a.RVA, b.RVA) })
+	at := uint32(0)
+	until := func(end uint32) {
+		if end > at {
+			for _, r := range w.p.f.pieces(seg, off+at, end-at) {
+				loc.Range = r
+				w.last.Locations = append(w.last.Locations, loc)
+			}
 		}
 	}
-	if d.err == nil && w.last != nil {
-		w.last.Locations = append(w.last.Locations, loc)
+	for _, g := range gaps {
+		until(min(g.RVA, size))
+		at = max(at, g.RVA+g.Size)
 	}
+	until(size)
 }
 
 // finish does what needs the whole procedure: the frame record may stand

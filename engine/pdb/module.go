@@ -14,6 +14,8 @@ type moduleState struct {
 	s     *stream // nil when the module has none
 	procs func() []procEntry
 	lines func() *moduleLines
+
+	separated func() *separated
 }
 
 // procEntry is where a procedure lies and where its record is.
@@ -37,6 +39,7 @@ func (f *File) module(i int) *moduleState {
 	}
 	ms.procs = sync.OnceValue(ms.readProcs)
 	ms.lines = sync.OnceValue(ms.readLines)
+	ms.separated = sync.OnceValue(ms.readSeparated)
 	v, _ := f.modStates.LoadOrStore(i, ms)
 	return v.(*moduleState)
 }

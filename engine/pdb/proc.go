@@ -69,7 +69,8 @@ func (f *File) procAt(module int, rec uint32) (*Proc, error) {
 	return p, nil
 }
 
-// ProcAt returns the procedure whose code covers an address.
+// ProcAt returns the procedure whose code covers an address, with what the
+// compiler put elsewhere.
 func (f *File) ProcAt(rva uint32) (*Proc, bool) {
 	seg, off, ok := f.SegOff(rva)
 	if !ok {
@@ -89,6 +90,10 @@ func (f *File) ProcAt(rva uint32) (*Proc, bool) {
 		if procs[i].size > 0 {
 			break
 		}
+	}
+	if e, ok := f.module(m.Index).separatedFrom(seg, off); ok {
+		p, err := f.procAt(m.Index, e.rec)
+		return p, err == nil
 	}
 	return nil, false
 }
@@ -191,6 +196,14 @@ func (f *File) NearestPrivate(rva uint32) (Symbol, bool) {
 		}
 		for j > 0 && procs[j-1].off == procs[j].off && procs[j-1].seg == seg {
 			j--
+		}
+		// The code is of no procedure that lies here: it may be a part of one above.
+		if off-procs[j].off >= procs[j].size {
+			if e, ok := ms.separatedFrom(seg, off); ok && e.seg == seg && e.off <= off {
+				if p, err := f.procAt(ms.m.Index, e.rec); err == nil && p.RVA <= rva {
+					return p.Symbol(), true
+				}
+			}
 		}
 		if found && procs[j].off < best.Off {
 			break

@@ -5,13 +5,26 @@ import (
 	"sort"
 )
 
-// writeMSF lays streams into a file of 512-byte blocks, in descending order so
-// that none lies in one piece. A nil stream is a deleted one.
-func writeMSF(streams [][]byte) []byte {
-	const bs = 512
+// writeMSF lays streams into a file of 512-byte blocks.
+func writeMSF(streams [][]byte) []byte { return writeMSFOf(512, streams) }
+
+// writeMSFOf lays streams into a file of blocks of a size, in descending order
+// so that none lies in one piece. A nil stream is a deleted one.
+func writeMSFOf(bs int, streams [][]byte) []byte {
+	blocks, head, body := layMSF(bs, 3, streams) // behind the superblock and two free block maps
+	out := make([]byte, int(blocks)*bs)
+	copy(out, head)
+	for i, b := range body {
+		copy(out[(3+i)*bs:], b)
+	}
+	return out
+}
+
+// layMSF returns the superblock of a file and its blocks from block first on,
+// and how many blocks it has in all.
+func layMSF(bs int, first uint32, streams [][]byte) (blocks uint32, head []byte, body [][]byte) {
 	dir := u32s(uint32(len(streams)))
-	blocks := uint32(3) // superblock and two free block maps
-	var body [][]byte
+	blocks = first
 	var lists []byte
 	for _, s := range streams {
 		if s == nil {
@@ -19,15 +32,15 @@ func writeMSF(streams [][]byte) []byte {
 			continue
 		}
 		dir = append(dir, u32s(uint32(len(s)))...)
-		n := uint32((len(s) + bs - 1) / bs)
+		n := (len(s) + bs - 1) / bs
 		for i := range n {
-			lists = append(lists, u32s(blocks+n-1-i)...)
+			lists = append(lists, u32s(blocks+uint32(n-1-i))...)
 		}
 		for i := range n { // the last part first
 			from := (n - 1 - i) * bs
-			body = append(body, s[from:min(from+bs, uint32(len(s)))])
+			body = append(body, s[from:min(from+bs, len(s))])
 		}
-		blocks += n
+		blocks += uint32(n)
 	}
 	dir = append(dir, lists...)
 	var blockMap []byte
@@ -36,16 +49,16 @@ func writeMSF(streams [][]byte) []byte {
 		body = append(body, dir[i:min(i+bs, len(dir))])
 		blocks++
 	}
-	body = append(body, blockMap) // one block of at most 128 numbers is enough here
-	mapBlock := blocks
-	blocks++
-	out := make([]byte, blocks*bs)
-	copy(out, msfMagic)
-	copy(out[32:], u32s(bs, 1, blocks, uint32(len(dir)), 0, mapBlock))
-	for i, b := range body {
-		copy(out[(3+i)*bs:], b)
+	// The numbers of the directory's blocks have blocks of their own, which the
+	// superblock names one after the other.
+	var maps []uint32
+	for i := 0; i < len(blockMap); i += bs {
+		body = append(body, blockMap[i:min(i+bs, len(blockMap))])
+		maps = append(maps, blocks)
+		blocks++
 	}
-	return out
+	head = cat([]byte(msfMagic), u32s(uint32(bs), 1, blocks, uint32(len(dir)), 0), u32s(maps...))
+	return blocks, head, body
 }
 
 func u16s(v ...uint16) (b []byte) {
@@ -92,6 +105,12 @@ type parts struct {
 	tpiEnd     uint32 // 0: as many as there are records
 	rawPublics []byte // instead of publics
 	feature    uint32
+
+	// Of an image that was rearranged: the maps, and the sections before.
+	omapTo, omapFrom, original []byte
+	frames                     []byte // frame data
+	sections                   []byte
+	blockSize                  int // default 512
 }
 
 func countRecords(b []byte) (n uint32) {
@@ -146,6 +165,18 @@ func recName(b []byte) string {
 }
 
 func (p parts) build() []byte {
+	if p.blockSize == 0 {
+		p.blockSize = 512
+	}
+	return writeMSFOf(p.blockSize, p.streams())
+}
+
+// section is the header of .text at an address.
+func section(rva uint32) []byte {
+	return cat([]byte(".text\x00\x00\x00"), u32s(0x2000, rva, 0x2000), make([]byte, 16), u32s(0x60000020))
+}
+
+func (p parts) streams() [][]byte {
 	feature := p.feature
 	if feature == 0 {
 		feature = featVC140
@@ -172,15 +203,26 @@ func (p parts) build() []byte {
 	}
 	contribs := cat(u32s(contribV60), contrib)
 	files := cat(u16s(1, 1, 0, 1), u32s(0), z("a.c"))
-	dbg := u16s(noStream, noStream, noStream, noStream, noStream, 10, noStream, noStream, noStream, noStream, noStream)
+	number := func(n uint16, stream []byte) uint16 {
+		if stream == nil {
+			return noStream
+		}
+		return n
+	}
+	dbg := u16s(noStream, noStream, noStream, number(11, p.omapTo), number(12, p.omapFrom), 10, noStream, noStream, noStream,
+		number(14, p.frames), number(13, p.original))
 	dbi := cat(u32s(0xffffffff, 19990903, 3), u16s(6, 0, 5, 0, 7, 0),
 		u32s(uint32(len(mod)), uint32(len(contribs)), 0, uint32(len(files)), 0, 0, uint32(len(dbg)), 0), u16s(0, 0x8664), u32s(0),
 		mod, contribs, files, dbg)
-	sections := cat([]byte(".text\x00\x00\x00"), u32s(0x2000, 0x1000, 0x2000), make([]byte, 16), u32s(0x60000020))
+	sections := p.sections
+	if sections == nil {
+		sections = section(0x1000)
+	}
 	nameStream := cat(u32s(namesSignature, 1, uint32(len(p.names))), p.names)
-	return writeMSF([][]byte{
+	return [][]byte{
 		{},
 		info, typeStreamBytes(p.tpi, p.tpiEnd), dbi, typeStreamBytes(p.ipi, 0),
 		pub, gsiBytes(p.symrecs, p.globals), p.symrecs, cat(modSyms, p.c13), nameStream, sections,
-	})
+		p.omapTo, p.omapFrom, p.original, p.frames,
+	}
 }
