@@ -26,6 +26,8 @@ type msf struct {
 	shift     uint   // blockSize == 1<<shift
 	numBlocks uint32 // as the file holds them, whatever the header says
 
+	read func(n uint32) // told how much is looked at; nil but in tests
+
 	// dir is the stream directory: sizes, then the block numbers of all streams.
 	dir   []byte
 	sizes []uint32
@@ -141,6 +143,9 @@ func (m *msf) blocksFor(size uint32) uint32 {
 
 // block returns n bytes at off of one block.
 func (m *msf) block(record string, b, off, n uint32) ([]byte, error) {
+	if m.read != nil {
+		m.read(n)
+	}
 	at := uint64(b)<<m.shift + uint64(off)
 	if b == 0 || b >= m.numBlocks || at+uint64(n) > uint64(len(m.data)) {
 		return nil, &FormatError{record, int64(off), fmt.Sprintf("block %d of %d is not in the file", b, m.numBlocks)}
@@ -206,6 +211,9 @@ func (s *stream) view(off, n uint32) ([]byte, error) {
 		}
 	}
 	if whole {
+		if m.read != nil {
+			m.read(n)
+		}
 		at := uint64(b)<<m.shift + uint64(in)
 		if b == 0 || uint64(b)+uint64(last-i) >= uint64(m.numBlocks) || at+uint64(n) > uint64(len(m.data)) {
 			return nil, &FormatError{s.name, int64(off), fmt.Sprintf("block %d of %d is not in the file", b, m.numBlocks)}

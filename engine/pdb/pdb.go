@@ -111,11 +111,20 @@ func New(b []byte) (*File, error) {
 		return nil, err
 	}
 	f := &File{m: m}
-	if err := f.readInfo(); err != nil {
+	if err := f.init(); err != nil {
 		return nil, err
 	}
+	return f, nil
+}
+
+// init reads what tells where everything is.
+func (f *File) init() error {
+	m := f.m
+	if err := f.readInfo(); err != nil {
+		return err
+	}
 	if err := f.readDBI(); err != nil {
-		return nil, err
+		return err
 	}
 	f.tpi.init(m.stream(2, "TPI stream"), m, "TPI hash stream")
 	if f.info.hasIDs {
@@ -123,7 +132,7 @@ func New(b []byte) (*File, error) {
 	}
 	f.initSymbols()
 	f.initLazy()
-	return f, nil
+	return nil
 }
 
 // Close unmaps the file. Types handed out before keep what was decoded;

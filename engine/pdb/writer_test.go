@@ -110,7 +110,8 @@ type parts struct {
 	omapTo, omapFrom, original []byte
 	frames                     []byte // frame data
 	sections                   []byte
-	blockSize                  int // default 512
+	blockSize                  int  // default 512
+	typeHash                   bool // whether the types have a hash of their names
 }
 
 func countRecords(b []byte) (n uint32) {
@@ -219,10 +220,43 @@ func (p parts) streams() [][]byte {
 		sections = section(0x1000)
 	}
 	nameStream := cat(u32s(namesSignature, 1, uint32(len(p.names))), p.names)
+	tpi, hash := typeStreamBytes(p.tpi, p.tpiEnd), []byte(nil)
+	if p.typeHash {
+		tpi, hash = hashTypes(p.tpi)
+	}
 	return [][]byte{
 		{},
-		info, typeStreamBytes(p.tpi, p.tpiEnd), dbi, typeStreamBytes(p.ipi, 0),
+		info, tpi, dbi, typeStreamBytes(p.ipi, 0),
 		pub, gsiBytes(p.symrecs, p.globals), p.symrecs, cat(modSyms, p.c13), nameStream, sections,
-		p.omapTo, p.omapFrom, p.original, p.frames,
+		p.omapTo, p.omapFrom, p.original, p.frames, hash,
 	}
 }
+
+const typeHashStream = 15
+
+// hashTypes returns a type stream with the hash of its structures' names and
+// the index of its records, which are in a stream of their own.
+func hashTypes(recs []byte) (stream, hash []byte) {
+	var values, index []byte
+	n, last := uint32(0), -8192
+	for off := 0; off < len(recs); n++ {
+		r := recs[off : off+int(binary.LittleEndian.Uint16(recs[off:]))+2]
+		if off-last >= 8192 {
+			index = append(index, u32s(firstTI+n, uint32(off))...)
+			last = off
+		}
+		value := uint32(0)
+		if binary.LittleEndian.Uint16(r[2:]) == lfStructure {
+			d := decoder{b: r[22:]}
+			value = hashV1([]byte(d.strz()))
+		}
+		values = append(values, u32s(value%typeBuckets)...)
+		off += len(r)
+	}
+	h := u32s(20040203, tpiHeaderLen, firstTI, firstTI+n, uint32(len(recs)))
+	h = append(h, u16s(typeHashStream, noStream)...)
+	h = append(h, u32s(4, typeBuckets, 0, uint32(len(values)), uint32(len(values)), uint32(len(index)), 0, 0)...)
+	return cat(h, recs), cat(values, index)
+}
+
+const typeBuckets = 0x3ffff
