@@ -179,6 +179,17 @@ func (p *dtParser) isAddress(rest string) bool {
 	return false
 }
 
+// dtEnv evaluates dt's address. The debugger has another name there for the
+// error of a symbol without type information.
+type dtEnv struct{ expr.Env }
+
+func (e dtEnv) Print(text string) {
+	if name, ok := strings.CutPrefix(text, expr.NoTypeError); ok {
+		text = "Type information missing error for " + name
+	}
+	e.Env.Print(text)
+}
+
 // address reads an address. Only the first counts; others are names of fields
 // that no type has.
 func (p *dtParser) address() error {
@@ -187,7 +198,7 @@ func (p *dtParser) address() error {
 		p.d.words = append(p.d.words, text)
 		return nil
 	}
-	v, err := expr.Address(p.s.env(), expr.NewCursor(text))
+	v, err := expr.Address(dtEnv{p.s.env()}, expr.NewCursor(text))
 	if err != nil {
 		return err
 	}

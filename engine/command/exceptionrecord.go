@@ -125,10 +125,14 @@ func (s *Session) printLastEvent(named bool) {
 		who = ""
 	}
 	s.printf("Last event: %s%s - code %08x (first/second chance not available)\n", who, exceptionWords(e.Code), e.Code)
+	s.printf("  debugger time: %s\n", hostTime())
+}
+
+// hostTime is the clock of the computer the session runs on.
+func hostTime() string {
 	now := time.Now()
 	_, offset := now.Zone()
-	ft := uint64(now.UnixNano()/100) + unixEpoch
-	s.printf("  debugger time: %s\n", format.SessionTime(ft, time.Duration(offset)*time.Second))
+	return format.SessionTime(uint64(now.UnixNano()/100)+unixEpoch, time.Duration(offset)*time.Second)
 }
 
 // unixEpoch is 1 January 1970 as a FILETIME.

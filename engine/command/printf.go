@@ -439,6 +439,9 @@ func (c conversion) integer(v int64) string {
 
 // number joins sign or prefix and digits, with zeros to the precision or the width.
 func (c conversion) number(prefix, digits string) string {
+	if c.precision == 0 && digits == "0" {
+		digits = "" // as in C
+	}
 	zeros := c.precision
 	if c.precision < 0 && c.zero && !c.minus {
 		zeros = c.width - len(prefix)
@@ -460,12 +463,16 @@ func (c conversion) float(v float64) string {
 	case 'e', 'E':
 		text = format.E(v, precision)
 	case 'f':
-		text = format.G(v, precision)
-		if !math.IsInf(v, 0) && !math.IsNaN(v) {
-			text = strconv.FormatFloat(v, 'f', precision, 64)
-		}
+		text = format.F(v, precision)
 	default:
 		text = format.G(v, precision)
+	}
+	if c.sharp && !strings.Contains(text, ".") {
+		mantissa, exponent, cut := strings.Cut(text, "e")
+		text = mantissa + "."
+		if cut {
+			text += "e" + exponent
+		}
 	}
 	if c.verb == 'E' || c.verb == 'G' {
 		text = strings.ToUpper(text)

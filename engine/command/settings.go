@@ -171,9 +171,7 @@ func requiredNumber(_ context.Context, s *Session, c *Call) error {
 }
 
 func runEchoTime(_ context.Context, s *Session, _ *Call) error {
-	now := time.Now()
-	_, offset := now.Zone()
-	s.printf("Debugger (not debuggee) time: %s (UTC %+d:%02d)\n", now.Format("Mon Jan _2 15:04:05.000 2006"), offset/3600, max(offset, -offset)/60%60)
+	s.printf("Debugger (not debuggee) time: %s\n", hostTime())
 	return nil
 }
 

@@ -578,10 +578,14 @@ func (p *cpp) name() (Value, *types.Type, error) {
 		p.env.Print(keywordAsModule(module))
 	}
 	if found {
-		p.env.Print("Unimplemented error for " + s.Name + "\n")
+		p.env.Print(NoTypeError + s.Name + "\n")
 	}
 	return Value{}, nil, p.fail("Couldn't resolve error at")
 }
+
+// NoTypeError is what is printed, with the name behind it, of a symbol without
+// type information.
+const NoTypeError = "Unimplemented error for "
 
 func (p *cpp) symbolValue(s Symbol) (Value, error) {
 	if s.Constant || s.InRegister {

@@ -25,6 +25,16 @@ func E(v float64, prec int) string {
 	return exponent3(strconv.FormatFloat(v, 'e', prec, 64))
 }
 
+// F writes a number as %.{prec}f of the same library, which fills the names of
+// infinities and NaNs with zeros.
+func F(v float64, prec int) string {
+	if s, special := notFinite(v); special {
+		_, digits, _ := strings.Cut(s, ".")
+		return s + strings.Repeat("0", max(0, prec-len(digits)))
+	}
+	return strconv.FormatFloat(v, 'f', prec, 64)
+}
+
 // exponent3 widens the exponent of s, if it has one, to three digits.
 func exponent3(s string) string {
 	mantissa, exp, ok := strings.Cut(s, "e")

@@ -60,6 +60,9 @@ func TestFloats(t *testing.T) {
 		{G(math.Inf(-1), 6), "-1.#INF"},
 		{G(math.NaN(), 6), "1.#QNAN"},
 		{E(1.5, 6), "1.500000e+000"},
+		{F(1.5, 6), "1.500000"},
+		{F(math.Inf(1), 6), "1.#INF00"},
+		{F(math.NaN(), 6), "1.#QNAN0"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)

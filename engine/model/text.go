@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"unicode"
@@ -107,19 +106,7 @@ func (m *Machine) integer(v uint64, width uint, signed bool, s Spec) string {
 	return digits(v, radix)
 }
 
-func floatText(f float64) string {
-	switch {
-	case math.IsNaN(f) && math.Signbit(f):
-		return "-1.#IND00"
-	case math.IsNaN(f):
-		return "1.#QNAN0"
-	case math.IsInf(f, 1):
-		return "1.#INF00"
-	case math.IsInf(f, -1):
-		return "-1.#INF00"
-	}
-	return strconv.FormatFloat(f, 'f', 6, 64)
-}
+func floatText(f float64) string { return format.F(f, 6) }
 
 // numberText writes a number without a C type.
 func (m *Machine) numberText(n Number, s Spec) string {
