@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"strings"
 
+	"kdap/engine/dump"
 	"kdap/engine/expr"
 	"kdap/engine/memory"
 )
@@ -153,23 +153,73 @@ func (s *Session) searchPhysical(ctx context.Context, c *expr.Cursor) error {
 	s.printf("Searching PFNs in range %016X - %016X for [%016X - %016X]\n\n", first, last, data-delta, data+delta)
 	s.printf("%-16s %-8s %-16s %-16s %-16s\n", "Pfn", "Offset", "Hit", "Va", "Pte")
 	s.printf("- - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - -\n")
-	like := func(v uint64) bool {
-		if delta == 0 {
-			return bits.OnesCount64(v^data) <= 1
-		}
-		return v-(data-delta) <= 2*delta || bits.OnesCount64(v^(data-delta)) <= 1
-	}
-	return s.eachPage(ctx, first, last, func(pfn uint64, page []byte) {
-		for off := 0; off+8 <= len(page); off += 8 {
-			if v := binary.LittleEndian.Uint64(page[off:]); like(v) {
-				va, pte, err := s.sys.PagePlace(pfn)
-				if err == nil && va != 0 {
-					va += uint64(off)
+	return memory.InOrder(ctx, s.pageParts(first, last), func(part []dump.Run, out []physicalHit) []physicalHit {
+		for _, run := range part {
+			for i := range run.PageCount {
+				page, ok := s.target.Dump.Page(run.BasePage + i)
+				if !ok || ctx.Err() != nil {
+					continue
 				}
-				s.printf("%016X %08X %016X %016X %016X\n", pfn, off, v, va, pte)
+				out = likeNumber(page, run.BasePage+i, data-delta, 2*delta, out)
 			}
 		}
+		return out
+	}, func(h physicalHit) bool {
+		va, pte, err := s.sys.PagePlace(h.pfn)
+		if err == nil && va != 0 {
+			va += uint64(h.off)
+		}
+		s.printf("%016X %08X %016X %016X %016X\n", h.pfn, h.off, h.value, va, pte)
+		return ctx.Err() == nil
 	})
+}
+
+// likeNumber appends the numbers of a page that are at most span above low or
+// differ from it in one bit at most.
+func likeNumber(page []byte, pfn, low, span uint64, out []physicalHit) []physicalHit {
+	for off := 0; len(page) >= 8; off, page = off+8, page[8:] {
+		v := binary.LittleEndian.Uint64(page)
+		if d := v ^ low; d&(d-1) == 0 || v-low <= span {
+			out = append(out, physicalHit{pfn, off, v})
+		}
+	}
+	return out
+}
+
+// A physicalHit is a number that !search found.
+type physicalHit struct {
+	pfn   uint64
+	off   int
+	value uint64
+}
+
+// searchedPages is how many pages one processor searches at a time.
+const searchedPages = 256
+
+// pageParts yields the pages that the dump holds, from first to last, in parts
+// of at most searchedPages.
+func (s *Session) pageParts(first, last uint64) func() ([]dump.Run, bool) {
+	var parts [][]dump.Run
+	room := uint64(0)
+	for run := range s.target.Dump.Runs() {
+		from, to := max(run.BasePage, first), min(run.BasePage+run.PageCount-1, last)
+		for from <= to && run.PageCount > 0 {
+			if room == 0 {
+				parts, room = append(parts, nil), searchedPages
+			}
+			n := min(to-from, room-1) + 1
+			parts[len(parts)-1] = append(parts[len(parts)-1], dump.Run{BasePage: from, PageCount: n})
+			from, room = from+n, room-n
+		}
+	}
+	return func() ([]dump.Run, bool) {
+		if len(parts) == 0 {
+			return nil, false
+		}
+		part := parts[0]
+		parts = parts[1:]
+		return part, true
+	}
 }
 
 // physicalBounds returns the first and the last page that the dump holds.
@@ -184,23 +234,4 @@ func (s *Session) physicalBounds() (first, last uint64) {
 		return 0, 0
 	}
 	return first, last
-}
-
-// eachPage calls f with the pages that the dump holds.
-func (s *Session) eachPage(ctx context.Context, first, last uint64, f func(pfn uint64, page []byte)) error {
-	for run := range s.target.Dump.Runs() {
-		for i := range run.PageCount {
-			pfn := run.BasePage + i
-			if pfn < first || pfn > last {
-				continue
-			}
-			if i%256 == 0 && ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if page, ok := s.target.Dump.Page(pfn); ok {
-				f(pfn, page)
-			}
-		}
-	}
-	return ctx.Err()
 }

@@ -32,20 +32,9 @@ func Search(ctx context.Context, s Space, q Query, hit func(va uint64) bool) err
 		return nil
 	}
 	q.Step = max(q.Step, 1)
-	err := inOrder(ctx, windows(s, q.First, q.Last), func(w window, out []uint64) []uint64 {
+	return InOrder(ctx, windows(s, q.First, q.Last), func(w window, out []uint64) []uint64 {
 		return searchIn(ctx, s, q, w, out)
-	}, func(hits []uint64) error {
-		for _, va := range hits {
-			if !hit(va) {
-				return errStop
-			}
-		}
-		return nil
-	})
-	if errors.Is(err, errStop) {
-		return nil
-	}
-	return err
+	}, hit)
 }
 
 // A window is a part of a range, both ends included.
@@ -79,23 +68,40 @@ func windows(s Space, first, last uint64) func() (window, bool) {
 	}
 }
 
-// inOrder lets all processors work at windows and hands the results on in the
-// order of the windows.
-func inOrder(ctx context.Context, next func() (window, bool), work func(window, []uint64) []uint64, done func([]uint64) error) error {
+// InOrder lets all processors work at the parts of something large: work
+// appends what it finds in one to the slice it gets. The finds are handed on in
+// the order of the parts until found returns false. It fails with the context
+// only.
+func InOrder[Part, Find any](ctx context.Context, next func() (Part, bool), work func(Part, []Find) []Find, found func(Find) bool) error {
+	err := inOrder(ctx, next, work, func(finds []Find) error {
+		for _, f := range finds {
+			if !found(f) {
+				return errStop
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		return nil
+	}
+	return err
+}
+
+func inOrder[Part, Find any](ctx context.Context, next func() (Part, bool), work func(Part, []Find) []Find, done func([]Find) error) error {
 	type job struct {
-		w      window
-		result chan []uint64
+		part   Part
+		result chan []Find
 	}
 	workers := runtime.GOMAXPROCS(0)
 	jobs := make(chan job)
 	queue := make(chan job, 2*workers) // in order; its size bounds what is ahead
 	stop := make(chan struct{})
-	spare := sync.Pool{New: func() any { return new([]uint64) }}
+	spare := sync.Pool{New: func() any { return new([]Find) }}
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {
 			for j := range jobs {
-				j.result <- work(j.w, (*spare.Get().(*[]uint64))[:0])
+				j.result <- work(j.part, (*spare.Get().(*[]Find))[:0])
 			}
 		})
 	}
@@ -103,11 +109,11 @@ func inOrder(ctx context.Context, next func() (window, bool), work func(window, 
 		defer close(jobs)
 		defer close(queue)
 		for {
-			w, ok := next()
+			part, ok := next()
 			if !ok {
 				return
 			}
-			j := job{w, make(chan []uint64, 1)}
+			j := job{part, make(chan []Find, 1)}
 			select {
 			case queue <- j:
 			case <-stop:
