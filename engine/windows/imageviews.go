@@ -79,6 +79,9 @@ func (m *Module) otherViews(ctx context.Context) []imageView {
 	if m.sys == nil || m.sys.user != nil || !m.sys.Paged() {
 		return nil
 	}
+	if m == m.sys.nt {
+		return nil // it is the same everywhere, and its types are what finds processes
+	}
 	if !m.User {
 		return m.sessionViews(ctx)
 	}
