@@ -43,9 +43,22 @@ cc wow64cpu.c "$obj/wow64cpu.obj"
 link /dll /noentry /out:wow64cpu.dll /pdb:wow64cpu.pdb /pdbaltpath:wow64cpu.pdb /implib:wow64cpu.lib wow64cpu.obj
 cc wow64.c "$obj/wow64.obj"
 link /dll /noentry /out:wow64.dll /pdb:wow64.pdb /pdbaltpath:wow64.pdb /implib:wow64.lib wow64.obj wow64cpu.lib ntdll.lib
-clang-16 $(echo "$cflags" | sed s/x86_64/i686/) -c oldledger.c -o "$obj/oldledger.obj"
-(cd "$obj" && lld-link-16 /nologo /machine:x86 /safeseh:no /nodefaultlib /debug /Brepro /dynamicbase /pdbsourcepath:src \
-  /out:oldledger.exe /pdb:oldledger.pdb /pdbaltpath:oldledger.pdb /subsystem:console /entry:mainCRTStartup oldledger.obj)
+# 32-bit: the system's DLLs with frame pointers, the program without. A file
+# named ntdll.dll is there already, so those images carry a w as their PDBs do.
+cc32() { clang-16 $(echo "$cflags" | sed s/x86_64/i686/) -c "$1.c" -o "$obj/$1.obj" "$2"; }
+link32() { (cd "$obj" && lld-link-16 /nologo /machine:x86 /safeseh:no /nodefaultlib /debug /Brepro /dynamicbase \
+  /pdbsourcepath:src "$@"); }
+mkdir "$obj/x86"
+for name in ntdll kernel32; do
+  cc32 w$name -fno-omit-frame-pointer
+  cp w$name.def "$obj/"
+  link32 /dll /noentry /out:x86/$name.dll /pdb:w$name.pdb /pdbaltpath:w$name.pdb /def:w$name.def /implib:w$name.lib \
+    w$name.obj $(test $name = ntdll || echo wntdll.lib)
+  mv "$obj/x86/$name.dll" "$obj/w$name.dll"
+done
+cc32 oldledger -fomit-frame-pointer
+link32 /out:oldledger.exe /pdb:oldledger.pdb /pdbaltpath:oldledger.pdb /subsystem:console /entry:mainCRTStartup \
+  oldledger.obj wkernel32.lib
 cc corner.c "$obj/corner.obj"
 clang-16 -target x86_64-pc-windows-msvc -c corner_asm.S -o "$obj/corner_asm.obj"
 link /out:corner.exe /pdb:corner.pdb /pdbaltpath:corner.pdb /subsystem:console corner.obj corner_asm.obj kernel32.lib ntdll.lib

@@ -118,12 +118,7 @@ func demoDesktop(m *Machine, services *Process) *Process {
 		},
 	})
 	m.AddProcess(ProcessOptions{PPID: shell.pid, Name: "setup.exe", Image: "svchost.exe", Exited: true, Session: 1, Age: 40 * time.Minute})
-	old := m.AddProcess(ProcessOptions{
-		PPID: shell.pid, Name: "OldLedger.exe", Image: "oldledger.exe", Folder: `C:\Program Files (x86)\OldLedger`, User: "ines",
-		Session: 1, Wow64: true, CommandLine: `"C:\Program Files (x86)\OldLedger\OldLedger.exe" year=2023`, Age: 31 * time.Minute,
-	})
-	old.AddThread(ThreadOptions{Stack: []string{"wow64!whNtWaitForSingleObject", "ntdll!NtWaitForSingleObject"}, Start: "oldledger!_mainCRTStartup"})
-	old.AddThread(ThreadOptions{Stack: []string{"wow64!whNtDelayExecution", "ntdll!NtDelayExecution"}, Start: "oldledger!_LedgerThread"})
+	AddLedger(m, shell.pid)
 	return shell
 }
 

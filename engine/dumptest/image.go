@@ -99,8 +99,7 @@ func LoadImage(file string) *Image {
 	return im
 }
 
-// parseImage follows PE/COFF §3 and §5, of well-formed files only; of 32-bit
-// ones no imports.
+// parseImage follows PE/COFF §3 and §5, of well-formed files only.
 func parseImage(file string, raw []byte) *Image {
 	pe := int(le.Uint32(raw[0x3c:]))
 	opt := raw[pe+24:]
@@ -167,11 +166,28 @@ func (im *Image) parseImports(rva uint32) {
 	for d := im.mapped[rva:]; le.Uint32(d[12:]) != 0; d = d[20:] {
 		dll := im.cstring(le.Uint32(d[12:]))
 		lookup, slot := le.Uint32(d), le.Uint32(d[16:])
-		for i := uint32(0); le.Uint64(im.mapped[lookup+8*i:]) != 0; i++ {
-			hint := le.Uint32(im.mapped[lookup+8*i:])
-			im.imports = append(im.imports, importSlot{dll, im.cstring(hint + 2), slot + 8*i})
+		for ; le.Uint32(im.mapped[lookup:]) != 0; lookup, slot = lookup+im.pointer(), slot+im.pointer() {
+			hint := le.Uint32(im.mapped[lookup:])
+			im.imports = append(im.imports, importSlot{dll, im.cstring(hint + 2), slot})
 		}
 	}
+}
+
+// loadName is the file's name where it is loaded: that of 32-bit DLLs is there
+// twice, so theirs has a w before it here.
+func (im *Image) loadName() string {
+	if im.pe32 && im.isDLL() {
+		return strings.TrimPrefix(im.File, "w")
+	}
+	return im.File
+}
+
+// pointer is the size of a pointer.
+func (im *Image) pointer() uint32 {
+	if im.pe32 {
+		return 4
+	}
+	return 8
 }
 
 func (im *Image) parseRelocs(d []byte) {
@@ -222,6 +238,8 @@ func (im *Image) addSymbols(list string) {
 
 // StoreKey is the folder of the image in a symbol store.
 func (im *Image) StoreKey() string { return fmt.Sprintf("%08X%x", im.TimeStamp, im.Size) }
+
+func (im *Image) isDLL() bool { return im.mapped[le.Uint32(im.mapped[0x3c:])+22+1]&0x20 != 0 }
 
 // Module is the name that debuggers put before the "!".
 func (im *Image) Module() string {
@@ -283,7 +301,11 @@ func (im *Image) at(base uint64, resolve func(dll, name string) uint64) []byte {
 		le.PutUint64(b[pe+24+24:], base)
 	}
 	for _, i := range im.imports {
-		le.PutUint64(b[i.rva:], resolve(i.dll, i.name))
+		if at := resolve(i.dll, i.name); im.pe32 {
+			le.PutUint32(b[i.rva:], uint32(at))
+		} else {
+			le.PutUint64(b[i.rva:], at)
+		}
 	}
 	return b
 }

@@ -281,16 +281,20 @@ func (m *Machine) buildLab() string {
 
 // userBase is where an image lies in every process of this boot.
 func (m *Machine) userBase(im *Image, name string) uint64 {
-	name = strings.ToLower(name)
+	if name = strings.ToLower(name); im.pe32 {
+		name = im.File
+	}
 	if b := m.userBases[name]; b != 0 {
 		return b
 	}
 	b := uint64(0x7ffb4c5e0000) - uint64(len(m.userBases))<<21
-	if im.mapped[le.Uint32(im.mapped[0x3c:])+22+1]&0x20 == 0 { // not a DLL
+	if !im.isDLL() {
 		b = 0x7ff631200000 + uint64(len(m.userBases))<<20
 	}
 	if im.pe32 {
-		b = 0xc50000 + uint64(len(m.userBases))<<20
+		if b = 0xc50000 + uint64(len(m.userBases))<<20; im.isDLL() {
+			b = 0x77c40000 - uint64(len(m.userBases))<<20
+		}
 	}
 	m.userBases[name] = b
 	return b

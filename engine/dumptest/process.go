@@ -23,7 +23,10 @@ type Process struct {
 	place   uint64 // seed of the user addresses
 	heaps   []*Heap
 	vads    []vad
-	truth   TruthProcess
+
+	narrow     []loadedModule // of the 32-bit loader, in a WOW64 process
+	nextNarrow uint64         // next free byte of its 32-bit heap
+	truth      TruthProcess
 }
 
 // EPROCESS is the process's address.

@@ -163,7 +163,11 @@ func readStack(t *testing.T, at string, got list.Stack, want []dumptest.Frame, u
 	compare(t, at+"frames", len(got.Frames), len(want))
 	for i := range min(len(got.Frames), len(want)) {
 		g, w := got.Frames[i], want[i]
-		symbol := fmt.Sprintf("%s!%s+%#x", w.Module, w.Symbol, w.Offset)
+		name := w.Symbol
+		if w.Kind == "wow64" { // symbols of 32-bit code are decorated: _name@8
+			name, _, _ = strings.Cut(strings.TrimPrefix(name, "_"), "@")
+		}
+		symbol := fmt.Sprintf("%s!%s+%#x", w.Module, name, w.Offset)
 		line := fmt.Sprintf("%s#%d %x %x %x", at, i, g.SP, g.IP, g.Return)
 		compare(t, line, fmt.Sprintf("%x %x %x", uint64(g.SP), uint64(g.IP), uint64(g.Return)), fmt.Sprintf("%x %x %x", w.SP, w.IP, w.Return))
 		if userSymbols || w.Module == "nt" {

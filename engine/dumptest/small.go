@@ -81,7 +81,7 @@ const (
 // imageFiles are the images that a machine can have loaded.
 var imageFiles = []string{
 	"ntoskrnl.exe", "keypad.sys", "ntdll.dll", "kernel32.dll", "svchost.exe", "explorer.exe", "quillpress.exe", "ferry.exe", "corner.exe",
-	"wow64.dll", "wow64cpu.dll", "oldledger.exe",
+	"wow64.dll", "wow64cpu.dll", "oldledger.exe", "wntdll.dll", "wkernel32.dll",
 }
 
 // WriteSymbols writes symbol files for every machine of this package.
@@ -133,6 +133,7 @@ func SymbolFiles(kinds SymbolKind) map[string][]byte {
 			files[im.PDB.Base()+"/"+im.PDB.GUIDHex()+hexAge(im.PDB.Age)+"/"+im.PDB.Base()] = b
 		}
 		if kinds&Images != 0 {
+			f = im.loadName()
 			files[f+"/"+im.StoreKey()+"/"+f] = im.raw
 		}
 	}

@@ -34,6 +34,8 @@ type stackWriter struct {
 	frames []Frame // outermost first
 	kind   string
 
+	narrow bool // the code is 32-bit
+
 	cur  mapping
 	fn   function
 	leaf bool
@@ -198,6 +200,9 @@ func (w *stackWriter) trap(spec string, top uint64, kind string, user bool) {
 	cs, ss := uint64(0x10), uint64(0x18)
 	if user {
 		cs, ss = 0x33, 0x2b
+	}
+	if w.narrow {
+		cs, w.narrow = 0x23, false
 	}
 	w.state.reg[rsp] = top
 	for _, v := range []uint64{ss, before.reg[rsp], 0x246, cs, before.rip} {

@@ -12,6 +12,9 @@ type Thread struct {
 	opt ThreadOptions
 	teb uint64
 
+	cpuArea, narrowBase uint64  // of a 32-bit process's thread: its registers, its stack
+	narrowFrames        []Frame // behind those of 64-bit code
+
 	kernelTop, kernelLimit uint64
 	state                  cpuState // of a running thread
 	truth                  TruthThread
@@ -34,7 +37,14 @@ type ThreadOptions struct {
 	// its last function is a system call of ntdll, the kernel part follows
 	// from it. For a kernel thread it is the kernel part, after
 	// KiStartSystemThread and PspSystemThreadStartup.
-	Stack     []string
+	Stack []string
+	// Stack32 is the call stack of the 32-bit code of a WOW64 process, outermost
+	// first, after the three functions that every such thread begins in. Its last
+	// function is a system call of the 32-bit ntdll.
+	Stack32 []string
+	// Fault32: the last function of Stack32, which may then be any, touched a page
+	// that is being read in. There is no 64-bit user code on the stack then.
+	Fault32   bool
 	Parameter uint64
 	Start     string // Win32 start; default the first function of Stack
 
@@ -102,6 +112,12 @@ func (p *Process) AddThread(opt ThreadOptions) *Thread {
 	w := &stackWriter{s: p.Space, find: p.find, seed: uint64(t.opt.TID)}
 	if p.user() {
 		t.makeTEB()
+		if p.opt.Wow64 {
+			t.makeTEB32()
+		}
+		if len(opt.Stack32) > 0 {
+			t.layNarrow(w)
+		}
 		t.userStack(w)
 	} else {
 		t.systemStack(w)
@@ -165,6 +181,12 @@ func (t *Thread) initialStack() uint64 { return t.kernelTop - 0x30 - xsaveArea }
 // userStack lays a user thread's stacks: the user part, the system call or
 // fault, the kernel part.
 func (t *Thread) userStack(w *stackWriter) {
+	if t.opt.Fault32 {
+		t.start32()
+		t.enterKernel(w, "nt!KiPageFault")
+		t.wait(w, waits["fault"].reason, waits["fault"].kernel)
+		return
+	}
 	w.kind = "user"
 	teb := t.p.Space.obj("_TEB", t.teb)
 	top := teb.get("NtTib.StackBase")
@@ -220,7 +242,7 @@ func (t *Thread) userStack(w *stackWriter) {
 // enterKernel lays the trap frame, at the very top of the kernel stack.
 func (t *Thread) enterKernel(w *stackWriter, entry string) {
 	user := w.state
-	w.trap(entry, t.initialStack(), "user", true)
+	w.trap(entry, t.initialStack(), w.kind, true)
 	frame := w.state.reg[rsp]
 	if frame != t.initialStack()-uint64(t.p.m.l.size("_KTRAP_FRAME")) {
 		panic("dumptest: the trap frame is not where the kernel keeps it")
@@ -337,7 +359,7 @@ func (t *Thread) run(s cpuState, user bool) {
 // finish records the stack and moves it out where that is asked for.
 func (t *Thread) finish(w *stackWriter) {
 	t.truth.Teb = t.teb
-	t.truth.Stack = w.stack()
+	t.truth.Stack = append(w.stack(), t.narrowFrames...)
 	if t.opt.Running > 0 {
 		t.p.m.cpus[t.opt.Running-1].stack = t.truth.Stack
 	}

@@ -41,6 +41,7 @@ type TruthProcess struct {
 	Created          uint64 // FILETIME
 	Exited           uint64
 	Wow64            bool
+	Peb32            uint64
 	Private          uint64 // pages
 	Env              []string
 	Modules          []TruthModule
@@ -63,6 +64,7 @@ type TruthThread struct {
 	TID        uint32
 	ETHREAD    uint64
 	Teb        uint64
+	Teb32      uint64
 	State      string
 	WaitReason string
 	Objects    []uint64

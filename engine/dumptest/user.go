@@ -14,9 +14,21 @@ type loadedModule struct {
 }
 
 // Places in a process, by its seed, so that processes differ in them.
-func (p *Process) pebPlace() uint64   { return 0xa0_0000_0000 + p.place<<28 + 0x17000 }
-func (p *Process) stackPlace() uint64 { return 0xa0_0000_0000 + p.place<<28 + 0x8000000 }
-func (p *Process) heapPlace() uint64  { return 0x190_0000_0000 + p.place<<32 }
+func (p *Process) pebPlace() uint64 {
+	if p.opt.Wow64 {
+		return wow64PEB
+	}
+	return 0xa0_0000_0000 + p.place<<28 + 0x17000
+}
+
+func (p *Process) stackPlace() uint64 {
+	if p.opt.Wow64 {
+		return wow64Stacks
+	}
+	return 0xa0_0000_0000 + p.place<<28 + 0x8000000
+}
+
+func (p *Process) heapPlace() uint64 { return 0x190_0000_0000 + p.place<<32 }
 
 const pebRegion = 0x200000
 
@@ -38,10 +50,7 @@ func (p *Process) makeUser() {
 	p.LoadModule(exe, p.opt.Name, p.imagePath())
 	p.LoadModule(LoadImage("ntdll.dll"), "ntdll.dll", `C:\Windows\System32\ntdll.dll`)
 	if p.opt.Wow64 {
-		p.LoadModule(LoadImage("wow64.dll"), "wow64.dll", `C:\Windows\System32\wow64.dll`)
-		p.LoadModule(LoadImage("wow64cpu.dll"), "wow64cpu.dll", `C:\Windows\System32\wow64cpu.dll`)
-		p.Space.U64(p.Symbol("ntdll!Wow64LdrpInitializeRoutine"), p.Symbol("wow64!Wow64LdrpInitialize"))
-		p.Space.U64(p.Symbol("wow64cpu!Wow64ServiceRoutine"), p.Symbol("wow64!Wow64SystemServiceEx"))
+		p.loadWow64()
 	} else {
 		p.LoadModule(LoadImage("kernel32.dll"), "KERNEL32.DLL", `C:\Windows\System32\KERNEL32.DLL`)
 		p.Space.U64(p.Symbol("ntdll!Kernel32ThreadInitThunkFunction"), p.Symbol("kernel32!BaseThreadInitThunk"))
@@ -59,18 +68,6 @@ func (p *Process) makeUser() {
 	p.makeParameters(peb)
 	p.o.set("Peb", p.peb).set("SectionBaseAddress", p.order[0].at.base)
 	p.truth.Peb = p.peb
-}
-
-// makeWow64 marks the process as a 32-bit one and gives it its PEB32. The
-// 32-bit loader lists and stacks are not made.
-func (p *Process) makeWow64() {
-	at := uint64(0x2e8000)
-	p.Space.MapNew(at, pageSize, ReadWrite)
-	p.addVad(vad{start: at, size: pageSize, prot: ReadWrite, kind: "private"})
-	p.Space.obj("_PEB32", at).set("ImageBaseAddress", p.order[0].at.base).set("OSBuildNumber", uint64(p.m.build())).set("OSMajorVersion", 10)
-	w := p.m.alloc(p.m.l.size("_EWOW64PROCESS"))
-	p.m.Kernel.obj("_EWOW64PROCESS", w).set("Peb", at).set("Machine", 0x14c).set("NtdllType", 1)
-	p.o.set("WoW64Process", w)
 }
 
 // Alloc takes bytes of the process's own heap.
@@ -107,29 +104,42 @@ func (p *Process) makeParameters(peb object) {
 	o := p.Space.obj("_RTL_USER_PROCESS_PARAMETERS", va)
 	n := uint64(p.m.l.size("_RTL_USER_PROCESS_PARAMETERS"))
 	o.set("MaximumLength", n).set("Length", n).set("Flags", 0x6001)
-	cmd, dir := p.opt.CommandLine, p.opt.CurrentDirectory
-	if cmd == "" {
-		cmd = p.imagePath()
-	}
-	if dir == "" {
-		dir = `C:\Windows\system32\`
-	}
+	cmd, dir := p.commandLine(), p.currentDirectory()
 	p.allocString(o, "CurrentDirectory.DosPath", dir)
 	p.allocString(o, "ImagePathName", p.imagePath())
 	p.allocString(o, "CommandLine", cmd)
 	p.allocString(o, "WindowTitle", p.imagePath())
 	p.allocString(o, "DesktopInfo", `WinSta0\Default`)
 	env := p.environment()
-	var block []byte
-	for _, e := range env {
-		block = append(block, utf16Bytes(e+"\x00")...)
-	}
-	block = append(block, 0, 0)
+	block := environmentBlock(env)
 	at := p.Alloc(len(block))
 	p.Space.Write(at, block)
 	o.set("Environment", at).set("EnvironmentSize", uint64(len(block)))
 	peb.set("ProcessParameters", va)
 	p.truth.ImagePath, p.truth.CommandLine, p.truth.CurrentDirectory, p.truth.Env = p.imagePath(), cmd, dir, env
+}
+
+func (p *Process) commandLine() string {
+	if p.opt.CommandLine == "" {
+		return p.imagePath()
+	}
+	return p.opt.CommandLine
+}
+
+func (p *Process) currentDirectory() string {
+	if p.opt.CurrentDirectory == "" {
+		return `C:\Windows\system32\`
+	}
+	return p.opt.CurrentDirectory
+}
+
+// environmentBlock is how an environment lies in memory.
+func environmentBlock(env []string) []byte {
+	var block []byte
+	for _, e := range env {
+		block = append(block, utf16Bytes(e+"\x00")...)
+	}
+	return append(block, 0, 0)
 }
 
 // LoadModule maps an image under a file name. Pages that nobody writes are
@@ -141,12 +151,19 @@ func (p *Process) LoadModule(im *Image, name, dos string) {
 	p.modules[im.Module()] = at
 	bytes := im.at(base, func(dll, sym string) uint64 {
 		dep := LoadImage(strings.ToLower(dll))
+		if im.pe32 {
+			dep = p.narrowImage(dll)
+		}
 		return m.userBase(dep, dll) + uint64(dep.Exports[sym])
 	})
-	frames := m.shared[name]
+	shared := name
+	if im.pe32 {
+		shared = im.File // ntdll.dll is there twice
+	}
+	frames := m.shared[shared]
 	if frames == nil {
 		frames = make([]uint64, im.Size/pageSize)
-		m.shared[name] = frames
+		m.shared[shared] = frames
 	}
 	for i := range frames {
 		va := base + uint64(i)*pageSize
@@ -217,6 +234,9 @@ func (p *Process) finishUser() {
 	s.link(ldr.addr("InLoadOrderModuleList"), load...)
 	s.link(ldr.addr("InMemoryOrderModuleList"), memory...)
 	s.link(ldr.addr("InInitializationOrderModuleList"), initial...)
+	if p.opt.Wow64 {
+		p.finishNarrow()
+	}
 	p.finishHeaps()
 }
 
@@ -237,6 +257,9 @@ func (p *Process) finishHeaps() {
 func (t *Thread) makeTEB() {
 	p, n := t.p, uint64(len(t.p.threads)-1)
 	t.teb = p.peb + pageSize + n*0x2000
+	if p.opt.Wow64 {
+		t.teb = wow64TEBs + n*wow64Teb
+	}
 	if t.teb+0x2000 > p.peb&^(pebRegion-1)+pebRegion {
 		panic("dumptest: too many threads in a process")
 	}

@@ -60,7 +60,7 @@ func NewStack(ctx context.Context, t OwnedThread, limit int) Stack {
 	if tid, err := t.Thread.TID(); err == nil {
 		v.TID = &tid
 	}
-	st, err := t.Thread.Stack(ctx, limit)
+	st, err := t.Thread.WholeStack(ctx, limit)
 	v.fill(ctx, st, err)
 	return v
 }
@@ -121,6 +121,8 @@ func unwindName(f windows.Frame) string {
 	switch {
 	case f.Guessed:
 		return "scan"
+	case f.X86 != nil:
+		return f.X86.Rule.String()
 	case f.Rule == 0:
 		return ""
 	case f.Kind == windows.TrapFrame:

@@ -224,7 +224,7 @@ func (t *target) walkNow(ctx context.Context, p place) (*walked, error) {
 	if p.cpu >= 0 {
 		return t.walkStop(ctx, p.cpu)
 	}
-	st, err := p.thread.Stack(ctx, 0)
+	st, err := p.thread.WholeStack(ctx, 0)
 	if err != nil && p.name == t.crashPlace().name {
 		if w, cerr := t.walkStop(ctx, t.System.CrashStop()); cerr == nil {
 			return w, nil

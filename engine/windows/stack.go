@@ -33,6 +33,7 @@ type Frame struct {
 	CallerSP uint64
 	Kind     FrameKind
 	Rule     amd64.Rule // how the caller was found
+	X86      *Frame32   // of 32-bit code: how its caller was found; nil for others
 	Module   *Module    // that holds IP, or nil
 
 	// Trap is the address of the _KTRAP_FRAME of a TrapFrame.
@@ -112,9 +113,12 @@ func (s *System) Walk(ctx context.Context, w Walk) Stack {
 	}
 	switch regs := w.Regs.(type) {
 	case *amd64.Context:
+		if in32BitCode(regs) {
+			return walkX86(ctx, w, narrow(regs), WOW64Frame, 0)
+		}
 		return s.walkAMD64(ctx, w, *regs)
 	case *x86.Context:
-		return walkX86(ctx, w, regs)
+		return walkX86(ctx, w, *regs, s.kind32(), 0)
 	case *arm64.Context:
 		return walkARM64(ctx, w, *regs)
 	}
@@ -165,9 +169,21 @@ func (s *System) walkAMD64(ctx context.Context, w Walk, regs amd64.Context) Stac
 		if next.RIP == 0 {
 			return st
 		}
+		if step.MachineFrame != 0 && in32BitCode(&next) {
+			more := walkX86(ctx, w, narrow(&next), WOW64Frame, i+1)
+			return Stack{Frames: append(st.Frames, more.Frames...), Ended: more.Ended}
+		}
 		regs = next
 	}
 	return st
+}
+
+// kind32 is the kind of frames of 32-bit code.
+func (s *System) kind32() FrameKind {
+	if s.user != nil && s.user.Machine() == imageMachineX86 {
+		return UserFrame
+	}
+	return WOW64Frame
 }
 
 // ErrNotResident says that a thread's kernel stack is not in memory.

@@ -143,7 +143,7 @@ func (s *Stepper) runProgram(regs *Context, d *pdb.FrameData, callee uint32) (St
 		case ".raSearchStart":
 			return begin, nil
 		case ".raSearch":
-			return s.search(begin)
+			return s.search(begin, callee)
 		case ".cbLocals":
 			return d.Locals, nil
 		case ".cbParams":
@@ -181,8 +181,14 @@ var errNotUp = errors.New("the chain of frames does not lead up the stack")
 // 0, where stacks end.
 func (s *Stepper) returns(eip uint32) bool { return eip == 0 || s.Returns(uint64(eip)) }
 
-// search returns where the first return address from at on lies.
-func (s *Stepper) search(at uint32) (uint32, error) {
+// search returns where the first return address from at on lies. Some compilers
+// count the parameters of a call among the locals: then it is callee bytes lower.
+func (s *Stepper) search(at, callee uint32) (uint32, error) {
+	for _, exact := range []uint32{at, at - callee} {
+		if v, err := s.load(exact); err == nil && v != 0 && s.Returns(uint64(v)) {
+			return exact, nil
+		}
+	}
 	for i := range uint32(maxScan) {
 		v, err := s.load(at + word*i)
 		if err != nil {
@@ -203,7 +209,7 @@ func (s *Stepper) search(at uint32) (uint32, error) {
 // lie the saved registers, the locals and the return address.
 func (s *Stepper) leaveFPO(regs *Context, f *pdb.FPO, callee uint32) (Step, error) {
 	saved := uint32(f.SavedRegs) * word
-	at, err := s.search(uint32(regs.GPR[amd64.RSP]) + callee + f.Locals + saved)
+	at, err := s.search(uint32(regs.GPR[amd64.RSP])+callee+f.Locals+saved, callee)
 	if err != nil {
 		return Step{}, err
 	}
@@ -244,7 +250,7 @@ func (s *Stepper) guess(regs *Context, info Info, callee uint32) (Step, error) {
 		}
 	}
 	if info.Function != 0 || s.Returns(regs.RIP) {
-		if at, serr := s.search(uint32(esp) + callee); serr == nil {
+		if at, serr := s.search(uint32(esp)+callee, callee); serr == nil {
 			return s.leaveAt(regs, Scan, uint64(at), 0)
 		}
 	}
