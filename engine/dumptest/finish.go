@@ -19,7 +19,9 @@ func (m *Machine) makeSystem() {
 	}
 	m.processes = append(m.processes, idle)
 
-	system := m.AddProcess(ProcessOptions{PID: 4, Name: "System", Session: -1, Kernel: true, Age: uptimeTicks * tickLength * 100})
+	system := m.AddProcess(ProcessOptions{
+		PID: 4, Name: "System", Session: -1, Kernel: true, Age: uptimeTicks * tickLength * 100, Placement: m.opts.System,
+	})
 	m.Kernel.U64(m.sym("PsInitialSystemProcess"), system.va)
 }
 
@@ -124,7 +126,7 @@ func (m *Machine) Finish() *Dump {
 	d := &Dump{m: m, blobs: m.firmware().secondaryData(m.build())}
 	d.header = d.makeHeader()
 	t := &m.truth
-	t.KernelBase, t.DTB, t.Build, t.BuildLab, t.Computer = kernelBase, k.DTB(), m.build(), m.buildLab(), m.opts.Computer
+	t.KernelBase, t.DTB, t.Build, t.BuildLab, t.Computer = m.nt.base, k.DTB(), m.build(), m.buildLab(), m.opts.Computer
 	t.BugCheck, t.Parameters, t.Frames = m.opts.BugCheck, m.opts.Parameters, int(m.phys.total)
 	for _, p := range m.processes {
 		t.Processes = append(t.Processes, p.truth)
@@ -189,7 +191,7 @@ func (m *Machine) finishData() {
 		k.U64(m.sym("KiBugCheckData")+8*uint64(i+1), v)
 	}
 	k.obj("_DBGKD_GET_VERSION64", m.sym("KdVersionBlock")).set("MajorVersion", 15).set("MinorVersion", uint64(m.build())).
-		set("ProtocolVersion", 6).set("MachineType", 0x8664).set("KernBase", kernelBase).
+		set("ProtocolVersion", 6).set("MachineType", 0x8664).set("KernBase", m.nt.base).
 		set("PsLoadedModuleList", m.sym("PsLoadedModuleList")).set("DebuggerDataList", m.sym("KdDebuggerDataBlock"))
 	block := m.alloc(16 + 16*len(m.phys.runs))
 	k.U32(block, uint32(len(m.phys.runs)))

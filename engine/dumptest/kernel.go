@@ -174,7 +174,7 @@ func (m *Machine) makeKDBG() {
 	p(8, self)
 	copy(b[0x10:], "KDBG")
 	le.PutUint32(b[0x14:], uint32(len(b)))
-	p(0x18, kernelBase)
+	p(0x18, m.nt.base)
 	w(0x30, m.l.offset("_KTHREAD", "CallbackStack"))
 	w(0x36, 1)
 	for off, name := range map[int]string{

@@ -84,7 +84,7 @@ type layoutSet map[string]*layoutType
 // layouts are the types of the kernel that has a PDB, and those of its
 // relatives that are known by an ISF table only.
 var layouts = map[string]layoutSet{
-	"": mustLayouts("", 0), "older": mustLayouts("older", 7), "newer": mustLayouts("newer", 11),
+	"": mustLayouts("", 0), "older": mustLayouts("older", 7), "newer": mustLayouts("newer", 11), "tutorial": mustLayouts("tutorial", 0),
 }
 
 // mustLayouts reads the types; a relative's file changes some, and its seed

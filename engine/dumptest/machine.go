@@ -43,6 +43,12 @@ type Options struct {
 	// Scatter spreads pages over all of memory.
 	Scatter bool
 
+	Kernel     *Image // default the kernel of testdata
+	KernelBase uint64
+	Root       uint64 // page of System's page table root; 0: any
+	XSave      uint64 // bytes above a thread's first frame
+	System     Placement
+
 	BugCheck   uint32 // default 0xE2
 	Parameters [4]uint64
 	Computer   string
@@ -69,7 +75,7 @@ const (
 	buildNumber = 19777
 
 	kernelStackPages = 6
-	xsaveArea        = 0x340
+	xsaveArea        = 0x340 // unless told
 
 	// tickLength is KeMaximumIncrement, in 100 ns.
 	tickLength = 156250
@@ -134,6 +140,15 @@ func NewMachine(o Options) *Machine {
 	if o.BugCheck == 0 {
 		o.BugCheck = 0xe2
 	}
+	if o.Kernel == nil {
+		o.Kernel = LoadImage("ntoskrnl.exe")
+	}
+	if o.KernelBase == 0 {
+		o.KernelBase = kernelBase
+	}
+	if o.XSave == 0 {
+		o.XSave = xsaveArea
+	}
 	if o.Computer == "" {
 		o.Computer = "HARBOUR7"
 	}
@@ -147,19 +162,23 @@ func NewMachine(o Options) *Machine {
 		sessions: map[uint32]uint64{}, shared: map[string][]uint64{}, userBases: map[string]uint64{},
 		cookie: 0x5b, prototypes: map[uint64]prototype{},
 	}
-	m.Kernel = m.newSpace()
+	m.Kernel = m.newSpace(o.Root)
 	m.mapKernel()
 	m.makeShared()
 	m.makeTypes()
-	m.cid = m.newHandleTable(0, 0)
+	m.cid = m.newHandleTable(0, 0, 0)
 	m.makeProcessors()
 	m.makeSystem()
 	return m
 }
 
-// newSpace makes an empty space with the self-map.
-func (m *Machine) newSpace() *Space {
-	s := &Space{m: m, root: m.phys.alloc()}
+// newSpace makes an empty space with the self-map, its root in a page (0: any).
+func (m *Machine) newSpace(root uint64) *Space {
+	if root == 0 {
+		root = m.phys.alloc()
+	}
+	m.phys.taken[root] = true
+	s := &Space{m: m, root: root}
 	m.phys.page(s.root)
 	m.phys.putU64(s.root<<12+selfIndex*8, s.root<<12|pteValid|pteWrite|pteAccessed|pteDirty|pteNX)
 	return s
@@ -167,9 +186,17 @@ func (m *Machine) newSpace() *Space {
 
 // mapKernel maps the kernel image and enters its pointers to itself.
 func (m *Machine) mapKernel() {
-	im := LoadImage("ntoskrnl.exe")
-	m.nt = mapping{im, kernelBase, "nt"}
-	if m.opts.SmallPages {
+	im, base := m.opts.Kernel, m.opts.KernelBase
+	m.nt = mapping{im, base, "nt"}
+	switch {
+	case im.Size > 0x200000: // sparse: only pages that hold something
+		bytes := im.at(base, nil)
+		for rva := uint64(0); rva < uint64(im.Size); rva += pageSize {
+			if p := (*page)(bytes[rva:]); *p != (page{}) {
+				m.Kernel.Write(base+rva, p[:])
+			}
+		}
+	case m.opts.SmallPages:
 		for _, s := range im.sections {
 			prot := ReadOnly
 			if s.writable {
@@ -177,12 +204,13 @@ func (m *Machine) mapKernel() {
 			} else if s.executable {
 				prot = Execute
 			}
-			m.Kernel.MapNew(kernelBase+uint64(s.rva), uint64(s.size), prot)
+			m.Kernel.MapNew(base+uint64(s.rva), uint64(s.size), prot)
 		}
-	} else {
-		m.Kernel.MapLarge(kernelBase, ExecuteReadWrite)
+		m.Kernel.Write(base, im.at(base, nil))
+	default:
+		m.Kernel.MapLarge(base, ExecuteReadWrite)
+		m.Kernel.Write(base, im.at(base, nil))
 	}
-	m.Kernel.Write(kernelBase, im.at(kernelBase, nil))
 	m.addKernelModule(m.nt, "ntoskrnl.exe", `\SystemRoot\system32\ntoskrnl.exe`)
 }
 

@@ -210,6 +210,7 @@ type handleTable struct {
 	va      uint64
 	entries map[uint64]handleEntry // by handle value
 	next    uint64
+	count   int // what the table says, at least
 }
 
 type handleEntry struct {
@@ -218,10 +219,13 @@ type handleEntry struct {
 	attributes uint64
 }
 
-func (m *Machine) newHandleTable(process uint64, pid uint32) *handleTable {
-	va := m.allocPaged(m.l.size("_HANDLE_TABLE"))
-	m.Kernel.obj("_HANDLE_TABLE", va).set("QuotaProcess", process).set("UniqueProcessId", uint64(pid))
+func (m *Machine) newHandleTable(process uint64, pid uint32, va uint64) *handleTable {
+	if va == 0 {
+		va = m.allocPaged(m.l.size("_HANDLE_TABLE"))
+	}
+	m.Kernel.MapNew(va, uint64(m.l.size("_HANDLE_TABLE")), ReadWrite)
 	m.tables = append(m.tables, va)
+	m.Kernel.obj("_HANDLE_TABLE", va).set("QuotaProcess", process).set("UniqueProcessId", uint64(pid))
 	return &handleTable{m: m, va: va, entries: map[uint64]handleEntry{}, next: 4}
 }
 
@@ -264,7 +268,7 @@ func (t *handleTable) finish() {
 	}
 	o := k.obj("_HANDLE_TABLE", t.va).set("TableCode", code)
 	o.set("NextHandleNeedingPool", uint64(len(pages))*0x400)
-	o.set("FreeLists.HandleCount", uint64(len(t.entries)))
+	o.set("FreeLists.HandleCount", uint64(max(len(t.entries), t.count)))
 }
 
 // NewResource makes an _ERESOURCE that one thread owns and another wants.

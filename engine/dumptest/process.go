@@ -22,6 +22,7 @@ type Process struct {
 	peb     uint64
 	place   uint64 // seed of the user addresses
 	heaps   []*Heap
+	fixed   []field
 	vads    []vad
 
 	narrow     []loadedModule // of the 32-bit loader, in a WOW64 process
@@ -45,12 +46,14 @@ type ProcessOptions struct {
 	CommandLine      string
 	CurrentDirectory string
 	Env              []string // more than the usual ones
+	Environment      []string // all of them
 	User             string   // whose environment; default SYSTEM's
 	Session          int      // -1: none
 	Age              time.Duration
 	Exited           bool // ended, but still referenced: no threads, no PEB
 	Wow64            bool
 	Kernel           bool // shares the System process's page tables
+	Placement        Placement
 }
 
 func (p *Process) user() bool { return p.opt.Image != "" && !p.opt.Exited }
@@ -88,9 +91,9 @@ func (m *Machine) AddProcess(opt ProcessOptions) *Process {
 	if opt.Kernel {
 		p.Space = m.Kernel
 	} else {
-		p.Space = m.newSpace()
+		p.Space = m.newSpace(opt.Placement.Root)
 	}
-	p.va = m.newObject("Process", p.m.l.size("_EPROCESS"), "", 0)
+	p.va = m.placeObject(opt.Placement.EPROCESS, "Process", "_EPROCESS")
 	p.init()
 	m.processes = append(m.processes, p)
 	m.cid.entries[uint64(p.pid)] = handleEntry{target: p.va}
@@ -127,7 +130,8 @@ func (p *Process) init() {
 	if opt.Exited {
 		o.set("ExitTime.QuadPart", p.created()+77_000_000).set("ExitStatus", 0).set("ProcessExiting", 1).set("ProcessDelete", 1)
 	} else {
-		p.handles = m.newHandleTable(p.va, p.pid)
+		p.handles = m.newHandleTable(p.va, p.pid, opt.Placement.ObjectTable)
+		p.handles.count = opt.Placement.Handles
 		o.set("ObjectTable", p.handles.va)
 	}
 	p.truth = TruthProcess{
@@ -239,4 +243,7 @@ func (p *Process) finish() {
 		p.finishUser()
 	}
 	p.finishVads()
+	for _, f := range p.fixed {
+		p.o.set(f.path, f.value)
+	}
 }

@@ -110,7 +110,7 @@ func (d *Dump) WriteSymbols(dir string, kinds SymbolKind) error {
 	if err := WriteSymbols(dir, kinds&^ISF); err != nil {
 		return err
 	}
-	nt := LoadImage("ntoskrnl.exe")
+	nt := d.m.nt.im
 	if err := os.RemoveAll(filepath.Join(dir, nt.PDB.Base())); err != nil {
 		return err
 	}

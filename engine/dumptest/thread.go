@@ -53,6 +53,13 @@ type ThreadOptions struct {
 	Alertable bool
 	WaitAll   bool
 
+	// Kernel is the kernel part of a waiting thread's stack, outermost first,
+	// where it is not the usual one of its system call.
+	Kernel []string
+
+	ETHREAD     uint64 // where it lies; 0: anywhere
+	KernelStack uint64 // end of its kernel stack
+
 	// Running is 1 + the processor on which it runs, in user mode, in the last
 	// function of Stack: behind its prolog, or Where says ("prolog2": behind two
 	// of its steps, "epilog1": behind the first pop).
@@ -105,7 +112,7 @@ func (p *Process) AddThread(opt ThreadOptions) *Thread {
 	if opt.TID == 0 {
 		t.opt.TID = m.nextID()
 	}
-	t.va = m.newObject("Thread", t.p.m.l.size("_ETHREAD"), "", 0)
+	t.va = m.placeObject(opt.ETHREAD, "Thread", "_ETHREAD")
 	t.init()
 	p.threads = append(p.threads, t)
 	m.cid.entries[uint64(t.opt.TID)] = handleEntry{target: t.va, access: 0}
@@ -133,9 +140,11 @@ func (t *Thread) init() {
 	m.dispatcher(t.va, "Thread", false)
 	k := m.Kernel
 	k.obj("_DISPATCHER_HEADER", t.va).set("Size", uint64(t.p.m.l.size("_KTHREAD")/4))
-	t.kernelTop = roundUp(m.stacks, pageSize) + (kernelStackPages+1)*pageSize
+	if t.kernelTop = t.opt.KernelStack; t.kernelTop == 0 {
+		t.kernelTop = roundUp(m.stacks, pageSize) + (kernelStackPages+1)*pageSize
+		m.stacks = t.kernelTop
+	}
 	t.kernelLimit = t.kernelTop - kernelStackPages*pageSize
-	m.stacks = t.kernelTop
 	if t.p.pid != 0 {
 		k.MapNew(t.kernelTop-pageSize, pageSize, ReadWrite)
 	}
@@ -176,7 +185,7 @@ func (t *Thread) describe(name string) {
 	t.truth.Name = name
 }
 
-func (t *Thread) initialStack() uint64 { return t.kernelTop - 0x30 - xsaveArea }
+func (t *Thread) initialStack() uint64 { return t.kernelTop - 0x30 - t.p.m.opts.XSave }
 
 // userStack lays a user thread's stacks: the user part, the system call or
 // fault, the kernel part.
@@ -233,7 +242,11 @@ func (t *Thread) userStack(w *stackWriter) {
 		w.systemCall()
 		t.enterKernel(w, "nt!KiSystemCall64")
 		t.o.set("Tcb.SystemCallNumber", uint64(le.Uint32(w.find("ntdll").im.mapped[w.find("ntdll").im.Sym(last)+4:])))
-		t.wait(w, wait.reason, wait.kernel)
+		kernel := wait.kernel
+		if t.opt.Kernel != nil {
+			kernel = t.opt.Kernel
+		}
+		t.wait(w, wait.reason, kernel)
 	default:
 		panic(fmt.Sprintf("dumptest: thread %d ends in %s, which is no system call", t.opt.TID, last))
 	}

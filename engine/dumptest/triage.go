@@ -103,7 +103,7 @@ func (d *Dump) triageBlocks(b []byte) []byte {
 		{m.sym("KiProcessorBlock"), 8 * len(m.cpus)},
 		{m.sym("NtBuildLabEx"), 64},
 		{m.sym("KeTimeIncrement"), 4},
-		{kernelBase, 0x400},
+		{d.m.nt.base, 0x400},
 		{m.cpus[0].kpcr, m.l.offset("_KPCR", "Prcb")},
 		{m.Kernel.obj("_KPRCB", m.cpus[0].prcb).get("Context"), m.l.size("_CONTEXT")},
 		{idle.kernelTop - pageSize, pageSize},

@@ -1,6 +1,7 @@
 package dumptest
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -18,17 +19,23 @@ func (p *Process) pebPlace() uint64 {
 	if p.opt.Wow64 {
 		return wow64PEB
 	}
-	return 0xa0_0000_0000 + p.place<<28 + 0x17000
+	return cmp.Or(p.opt.Placement.PEB, 0xa0_0000_0000+p.place<<28+0x17000)
 }
 
-func (p *Process) stackPlace() uint64 {
-	if p.opt.Wow64 {
-		return wow64Stacks
+func (p *Process) heapPlace() uint64 {
+	return cmp.Or(p.opt.Placement.Heap, 0x190_0000_0000+p.place<<32)
+}
+
+// stackEnd is the end of the n-th thread's stack.
+func (p *Process) stackEnd(n uint64) uint64 {
+	switch top := p.opt.Placement.Stacks; {
+	case top != 0:
+		return top - n*0x200000
+	case p.opt.Wow64:
+		return wow64Stacks + 0x100000 + n*0x200000
 	}
-	return 0xa0_0000_0000 + p.place<<28 + 0x8000000
+	return 0xa0_0000_0000 + p.place<<28 + 0x8100000 + n*0x200000
 }
-
-func (p *Process) heapPlace() uint64 { return 0x190_0000_0000 + p.place<<32 }
 
 const pebRegion = 0x200000
 
@@ -83,6 +90,9 @@ func (p *Process) allocString(o object, path, text string) {
 
 // environment is what the process finds, sorted as Windows keeps it.
 func (p *Process) environment() []string {
+	if p.opt.Environment != nil {
+		return p.opt.Environment
+	}
 	env := []string{
 		`ALLUSERSPROFILE=C:\ProgramData`, `COMPUTERNAME=` + p.m.opts.Computer,
 		`ComSpec=C:\Windows\system32\cmd.exe`, fmt.Sprintf("NUMBER_OF_PROCESSORS=%d", p.m.opts.Processors), `OS=Windows_NT`,
@@ -112,7 +122,12 @@ func (p *Process) makeParameters(peb object) {
 	p.allocString(o, "DesktopInfo", `WinSta0\Default`)
 	env := p.environment()
 	block := environmentBlock(env)
-	at := p.Alloc(len(block))
+	at := p.opt.Placement.EnvironmentBlock
+	if at == 0 {
+		at = p.Alloc(len(block))
+	} else {
+		p.heaps[0].AllocAt(at, uint64(len(block)))
+	}
 	p.Space.Write(at, block)
 	o.set("Environment", at).set("EnvironmentSize", uint64(len(block)))
 	peb.set("ProcessParameters", va)
@@ -264,8 +279,8 @@ func (t *Thread) makeTEB() {
 		panic("dumptest: too many threads in a process")
 	}
 	p.Space.MapNew(t.teb, 0x2000, ReadWrite)
-	base := p.stackPlace() + n*0x200000 + 0x100000
-	const committed = 2 * pageSize
+	base := p.stackEnd(n)
+	committed := cmp.Or(p.opt.Placement.StackCommit, 2*pageSize)
 	p.Space.MapNew(base-committed, committed, ReadWrite)
 	p.addVad(vad{start: base - 0x100000, size: 0x100000, prot: ReadWrite, kind: "private", commit: committed / pageSize})
 	o := p.Space.obj("_TEB", t.teb)
