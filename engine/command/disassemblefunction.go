@@ -66,6 +66,7 @@ type codeInstruction struct {
 	op     string // mnemonic and operands, of calls
 	branch bool
 	call   bool
+	falls  bool // the next one may follow
 	target uint64
 	known  bool // target is known
 }
@@ -147,6 +148,10 @@ func (v *codeView) function(ctx context.Context, start uint64, fv functionView) 
 		for _, it := range b.Items {
 			in := codeInstruction{addr: it.Addr}
 			in.branch = it.Inst.Flow == disasm.Jump || it.Inst.Flow == disasm.Branch
+			in.falls = it.Inst.Flow != disasm.Jump && it.Inst.Flow != disasm.Return
+			if in.branch {
+				in.target, in.known = it.Inst.Target(it.Addr)
+			}
 			if in.call = it.Inst.Flow == disasm.Call; in.call {
 				in.op = operation(it.Inst.Text(it.Addr, &v.options))
 				in.target, in.known = it.Inst.Target(it.Addr)
@@ -176,6 +181,7 @@ func (v *codeView) functionARM64(ctx context.Context, start uint64) (*functionCo
 				in.op = operation(inst.Text(va, &arm64.Options{Symbol: v.options.Symbol}))
 			}
 			in.branch = inst.Flow == arm64.Jump || inst.Flow == arm64.Branch
+			in.falls = inst.Flow != arm64.Jump && inst.Flow != arm64.Return
 			in.target, in.known = inst.Target(va)
 			if inst.Flow == arm64.Jump && !in.known {
 				fn.unfollowed++

@@ -25,7 +25,7 @@ const (
 
 func cmdExr() *Command {
 	return &Command{
-		Names: []string{".exr"}, Args: "Address | -1", Short: "show an exception record; -1: of the last event",
+		Names: []string{".exr", "!exr"}, Args: "Address | -1", Short: "show an exception record; -1: of the last event",
 		Run: func(ctx context.Context, s *Session, c *Call) error {
 			addr, err := s.number(c.Args)
 			if err != nil {

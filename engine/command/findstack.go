@@ -157,7 +157,7 @@ func (s *Session) findOnStack(ctx context.Context, t processThread, symbol strin
 				continue
 			}
 			digits := 2 * s.userPointer()
-			s.printf("        %s %s %0*x%0*x %s\n", mark, frameNumber(i), digits, f.SP, digits, f.Return, names[i])
+			s.printf("        %s %02d %0*x %0*x %s\n", mark, i, digits, f.SP, digits, f.Return, names[i])
 		}
 	}
 	s.printf("\n")

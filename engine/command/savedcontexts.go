@@ -34,7 +34,7 @@ func (s *Session) contextAddress(c *expr.Cursor) (uint64, error) {
 
 func cmdTrap() *Command {
 	return &Command{
-		Names: []string{".trap"}, Args: "[Address]", Short: "use the registers of a trap frame",
+		Names: []string{".trap", "!trap"}, Args: "[Address]", Short: "use the registers of a trap frame",
 		Run: func(ctx context.Context, s *Session, c *Call) error {
 			addr, err := s.contextAddress(c.Args)
 			if err != nil {
@@ -65,7 +65,7 @@ const canonicalError = "Unable to convert context to canonical form, Win32 error
 
 func cmdCxr() *Command {
 	return &Command{
-		Names: []string{".cxr"}, Args: "[/f Size] [Address]", Short: "use the registers of a context record",
+		Names: []string{".cxr", "!cxr"}, Args: "[/f Size] [Address]", Short: "use the registers of a context record",
 		Run: func(ctx context.Context, s *Session, c *Call) error {
 			record := s.contextRecord()
 			size := uint64(record.size)
@@ -134,7 +134,7 @@ func (s *Session) contextRecord() contextRecord {
 
 func cmdEcxr() *Command {
 	return &Command{
-		Names: []string{".ecxr"}, Short: "use the registers of the exception (user dumps only)",
+		Names: []string{".ecxr", ".excr"}, Short: "use the registers of the exception (user dumps only)",
 		Run: func(ctx context.Context, s *Session, _ *Call) error { return s.useException(ctx) },
 	}
 }
@@ -157,7 +157,7 @@ func (s *Session) useException(ctx context.Context) error {
 
 func cmdTss() *Command {
 	return &Command{
-		Names: []string{".tss"}, Args: "[Selector]", Short: "use the registers of a 32-bit task segment",
+		Names: []string{".tss", "!tss"}, Args: "[Selector]", Short: "use the registers of a 32-bit task segment",
 		Run: func(_ context.Context, s *Session, c *Call) error {
 			sel, err := s.contextAddress(c.Args)
 			if err != nil || sel == 0 {

@@ -47,6 +47,7 @@ type Session struct {
 	log      logFile
 	words    wordSettings
 	settings settings
+	saved    []savedState // .push
 	scope    scope
 	initial  windows.Process // of the crashing thread
 	modules  moduleList

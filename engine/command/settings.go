@@ -23,6 +23,10 @@ type wordSettings struct {
 	forceRadix      bool // .force_radix_output
 	symbolFailures  bool // .show_sym_failures
 	typeFailures    bool
+	readFailures    bool   // .show_read_failures
+	noInline        bool   // .inline 0
+	hideInjected    bool   // .hideinjectedcode
+	outputMask      uint32 // .outmask, as what differs from the default
 	netsyms         string
 	prompt          string // .pcmd
 	filter          string // .ofilter

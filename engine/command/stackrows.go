@@ -19,7 +19,7 @@ type stackRow struct {
 // frame's own function last.
 func (s *Session) rows(ctx context.Context, f windows.Frame) []stackRow {
 	var all []stackRow
-	if m := s.moduleSet(ctx).Find(f.IP); m != nil {
+	if m := s.moduleSet(ctx).Find(f.IP); m != nil && !s.words.noInline {
 		for in := range m.Inlined(s.symbolsOf(ctx, m), f.IP) {
 			all = append(all, stackRow{frame: f, inline: &in})
 		}

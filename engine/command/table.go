@@ -63,6 +63,13 @@ func families() [][]*Command {
 		queueCommands(),
 		winSessionCommands(),
 		userSideCommands(),
+		oldSpellingCommands(),
+		symbolLoopCommands(),
+		listWalkCommands(),
+		savedStateCommands(),
+		valueCommands(),
+		kernelWordCommands(),
+		userMemoryCommands(),
 	}
 }
 

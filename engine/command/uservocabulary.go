@@ -8,7 +8,7 @@ import (
 // userVocabulary are the commands of user minidumps: the common ones, and some
 // of its own in their place.
 var userVocabulary = vocabulary{families: func() [][]*Command {
-	all := [][]*Command{userThreadCommands(), userProcessCommands(), userRegionCommands(), {userLocksCommand()}}
+	all := [][]*Command{userThreadCommands(), userProcessCommands(), userRegionCommands(), {userLocksCommand()}, userMinidumpMemoryCommands()}
 	taken := map[string]bool{}
 	for _, family := range all {
 		for _, c := range family {
@@ -32,6 +32,8 @@ var kernelWords = map[string]bool{
 // userExtensions are the extension commands that a process is enough for.
 var userExtensions = map[string]bool{
 	"!gle": true, "!gflag": true, "!cs": true, "!critsec": true, "!tls": true, "!envvar": true, "!exchain": true,
+	"!dflink": true, "!dblink": true, "!slist": true, "!rtlavl": true, "!gentable": true, "!kb": true, "!kv": true, "!dt": true, "!do": true, "!version": true,
+	"!filetime": true, "!str": true, "!ustr": true, "!hstring": true, "!hstring2": true, "!bitcount": true,
 	"!runaway": true, "!uniqstack": true, "!findstack": true,
 	"!lmi": true, "!dh": true, "!chksym": true, "!sym": true, "!help": true, "!error": true,
 	"!for_each_module": true, "!for_each_frame": true, "!for_each_local": true, "!for_each_register": true, "!for_each_function": true,

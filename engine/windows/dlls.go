@@ -13,6 +13,7 @@ import (
 // with what debuggers show of it.
 type LoadedDLL struct {
 	Entry, Base, EntryPoint, Node uint64
+	OriginalBase                  uint64 // that the image was linked for; 0 where the loader does not keep it
 	Size, Flags, TimeDateStamp    uint32
 	TLSIndex                      uint32
 	Path, Name                    string
@@ -152,6 +153,9 @@ func (p Process) LoadedDLLAt(addr uint64, pointer int) (LoadedDLL, error) {
 		d.TLSIndex = uint32(number(at("TlsIndex", ldr64TLSIndex), 2))
 		if p.hasDdagNodes() {
 			d.Node = number(at("DdagNode", ldr64Node), 8)
+		}
+		if t, terr := p.sys.Type("_LDR_DATA_TABLE_ENTRY"); terr == nil && t.Has("OriginalBase") {
+			d.OriginalBase = number(at("OriginalBase", 0), 8)
 		}
 	}
 	p.readNode(&d, space, pointer)
