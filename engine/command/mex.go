@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kdap/engine/windows"
+	"kdap/engine/windows/machine"
 )
 
 // Commands in the manner of MEX, a debugger extension whose tables many know
@@ -52,7 +53,7 @@ func flagWord(v bool) string {
 }
 
 func runComputerName(ctx context.Context, s *Session, _ *Call) error {
-	name, err := s.sys.ComputerName(ctx)
+	name, err := machine.Name(ctx, s.sys)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"kdap/engine/analyze"
 	"kdap/engine/dump"
 	"kdap/engine/windows"
+	"kdap/engine/windows/machine"
 )
 
 func mexMachineCommands() []*Command {
@@ -20,14 +21,14 @@ func mexMachineCommands() []*Command {
 }
 
 func runMexDumpInfo(ctx context.Context, s *Session, _ *Call) error {
-	name, err := s.sys.ComputerName(ctx)
+	name, err := machine.Name(ctx, s.sys)
 	if err != nil {
 		s.notef("the computer's name: %v", err)
 	}
 	s.printf("Computer Name: %s\n", visible(name))
 	s.debuggee.printTarget(s)
 	s.debuggee.printTimes(s, 0)
-	s.printMachineNames()
+	s.printMachineNames(ctx)
 	code, params := analyze.Code(s.sys)
 	s.printf("Bugcheck: %X (%x, %x, %x, %x)\n", code, params[0], params[1], params[2], params[3])
 	kind := "KernelMode Dump"
@@ -39,8 +40,8 @@ func runMexDumpInfo(ctx context.Context, s *Session, _ *Call) error {
 }
 
 // printMachineNames prints who made the machine and what processor it has.
-func (s *Session) printMachineNames() {
-	t, err := s.sys.SMBIOS()
+func (s *Session) printMachineNames(ctx context.Context) {
+	t, err := machine.SMBIOS(ctx, s.sys)
 	if err != nil {
 		s.notef("the machine: %v", err)
 	} else {
@@ -50,7 +51,7 @@ func (s *Session) printMachineNames() {
 			}
 		}
 	}
-	values, err := s.sys.ProcessorValues()
+	values, err := machine.Processor(ctx, s.sys)
 	if v, ok := namedValue(values, "ProcessorNameString"); ok {
 		s.printf("Processor: %s\n", visible(strings.TrimRight(v.Text(), " ")))
 	} else if err != nil {

@@ -61,7 +61,7 @@ func cmdCPUInfo() *Command {
 						signature, uint32(features), class)
 				}
 			}
-			cached, initial, hasCached, hasInitial := s.updateSignatures()
+			cached, initial, hasCached, hasInitial := s.updateSignatures(ctx)
 			if hasCached {
 				s.printf("%45s %016x\n", "Cached Update Signature", cached)
 			}

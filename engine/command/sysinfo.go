@@ -10,6 +10,7 @@ import (
 
 	"kdap/engine/smbios"
 	"kdap/engine/windows"
+	"kdap/engine/windows/machine"
 )
 
 func sysinfoCommands() []*Command { return []*Command{cmdSysinfo()} }
@@ -128,8 +129,8 @@ func typeText(t uint32) string {
 	return fmt.Sprintf("%x", t)
 }
 
-func (s *Session) sysinfoCPU(_ context.Context, o sysinfoOptions) error {
-	values, err := s.sys.ProcessorValues()
+func (s *Session) sysinfoCPU(ctx context.Context, o sysinfoOptions) error {
+	values, err := machine.Processor(ctx, s.sys)
 	if len(values) == 0 {
 		return s.noSysinfo(err)
 	}
@@ -186,15 +187,33 @@ func namedValue(values []windows.HardwareValue, name string) (windows.HardwareVa
 	return windows.HardwareValue{}, false
 }
 
-func (s *Session) sysinfoMachine(_ context.Context, o sysinfoOptions) error {
-	t, err := s.sys.SMBIOS()
+func (s *Session) sysinfoMachine(ctx context.Context, o sysinfoOptions) error {
+	t, err := machine.SMBIOS(ctx, s.sys)
 	if err != nil {
-		return s.noSysinfo(err)
+		return s.machineOfRegistry(ctx, o, err)
 	}
-	machine := t.Machine()
+	head := fmt.Sprintf("Machine ID Information [From Smbios %d.%d, DMIVersion %d, Size=%d]\n", t.Major, t.Minor, t.DMIRevision, t.Size)
+	s.showMachine(t.Machine(), head, o)
+	s.noteTable(t)
+	return nil
+}
+
+// machineOfRegistry shows the machine's names from the registry's copy of them,
+// where no table is. Heading and order are those of the table's.
+func (s *Session) machineOfRegistry(ctx context.Context, o sysinfoOptions, why error) error {
+	all, err := machine.BIOS(ctx, s.sys)
+	if len(all) == 0 {
+		return s.noSysinfo(errors.Join(why, err))
+	}
+	s.showMachine(all, "Machine ID Information [From Registry]\n", o)
+	s.notef("%v", why)
+	return nil
+}
+
+func (s *Session) showMachine(values []smbios.Value, head string, o sysinfoOptions) {
 	if o.csv {
 		var names, texts []string
-		for _, v := range machine {
+		for _, v := range values {
 			names = append(names, v.Name)
 			texts = append(texts, `"`+visible(v.Text)+`"`)
 		}
@@ -202,14 +221,12 @@ func (s *Session) sysinfoMachine(_ context.Context, o sysinfoOptions) error {
 			s.printf("%s\n", strings.Join(names, ","))
 		}
 		s.printf("%s\n", strings.Join(texts, ","))
-		return nil
+		return
 	}
-	s.printf("Machine ID Information [From Smbios %d.%d, DMIVersion %d, Size=%d]\n", t.Major, t.Minor, t.DMIRevision, t.Size)
-	for _, v := range machine {
+	s.printf("%s", head)
+	for _, v := range values {
 		s.printf("%s = %s\n", v.Name, visible(v.Text))
 	}
-	s.noteTable(t)
-	return nil
 }
 
 // noteTable tells where a table breaks off.
@@ -225,7 +242,7 @@ func (s *Session) noteTable(t *smbios.Table) {
 }
 
 func (s *Session) sysinfoSMBIOS(ctx context.Context, o sysinfoOptions) error {
-	t, err := s.sys.SMBIOS()
+	t, err := machine.SMBIOS(ctx, s.sys)
 	if err != nil {
 		return s.noSysinfo(err)
 	}
@@ -272,9 +289,7 @@ func (s *Session) showStructure(st smbios.Structure, o sysinfoOptions) {
 		}
 	}
 	if o.debug || o.verbose && fields == nil {
-		for i := 0; i < len(st.Data); i += 16 {
-			s.printf("  %04x: % x\n", i, st.Data[i:min(i+16, len(st.Data))])
-		}
+		s.showBytes(st.Data)
 		if fields == nil {
 			for i, text := range st.Strings {
 				s.printf("  String %-23d%s\n", i+1, visible(text))
@@ -286,8 +301,8 @@ func (s *Session) showStructure(st smbios.Structure, o sysinfoOptions) {
 // clockInName finds the clock that a processor's name tells: "@ 1.80GHz".
 var clockInName = regexp.MustCompile(`@\s*([0-9]+(?:\.[0-9]+)?)\s*([GM])Hz`)
 
-func (s *Session) sysinfoSpeed(_ context.Context, _ sysinfoOptions) error {
-	values, err := s.sys.ProcessorValues()
+func (s *Session) sysinfoSpeed(ctx context.Context, _ sysinfoOptions) error {
+	values, err := machine.Processor(ctx, s.sys)
 	if len(values) == 0 {
 		return s.noSysinfo(err)
 	}
@@ -296,7 +311,7 @@ func (s *Session) sysinfoSpeed(_ context.Context, _ sysinfoOptions) error {
 		name = v.Text()
 	}
 	s.printf("CPUID:        \"%s\"\n", visible(name))
-	if mhz := s.maxSpeed(name); mhz != 0 {
+	if mhz := s.maxSpeed(ctx, name); mhz != 0 {
 		s.printf("MaxSpeed:     %d\n", mhz)
 	}
 	if v, ok := namedValue(values, "~MHz"); ok {
@@ -308,7 +323,7 @@ func (s *Session) sysinfoSpeed(_ context.Context, _ sysinfoOptions) error {
 }
 
 // maxSpeed is the clock in the processor's name, else what firmware says.
-func (s *Session) maxSpeed(name string) uint64 {
+func (s *Session) maxSpeed(ctx context.Context, name string) uint64 {
 	if m := clockInName.FindStringSubmatch(name); m != nil {
 		if f, err := strconv.ParseFloat(m[1], 64); err == nil && f < 1e6 {
 			if m[2] == "G" {
@@ -317,7 +332,7 @@ func (s *Session) maxSpeed(name string) uint64 {
 			return uint64(f + 0.5)
 		}
 	}
-	t, err := s.sys.SMBIOS()
+	t, err := machine.SMBIOS(ctx, s.sys)
 	if err != nil {
 		return 0
 	}
@@ -329,12 +344,12 @@ func (s *Session) maxSpeed(name string) uint64 {
 	return 0
 }
 
-func (s *Session) sysinfoMicrocode(_ context.Context, _ sysinfoOptions) error {
+func (s *Session) sysinfoMicrocode(ctx context.Context, _ sysinfoOptions) error {
 	c, err := s.sys.Processor(s.sys.CrashProcessor())
 	if err != nil {
 		return s.noSysinfo(err)
 	}
-	cached, initial, _, _ := s.updateSignatures()
+	cached, initial, _, _ := s.updateSignatures(ctx)
 	if cached == 0 {
 		cached, _ = c.UpdateSignature()
 	}
@@ -357,9 +372,12 @@ func microcodeText(v uint64) string {
 }
 
 // updateSignatures returns the revisions of the microcode that the registry's
-// values have: the present one and the one firmware had loaded.
-func (s *Session) updateSignatures() (cached, initial uint64, hasCached, hasInitial bool) {
-	values, _ := s.sys.ProcessorValues()
+// values have: the present one and the one firmware had loaded. The copy in the
+// dump's secondary data has not all values of the key.
+func (s *Session) updateSignatures(ctx context.Context) (cached, initial uint64, hasCached, hasInitial bool) {
+	values, _ := machine.ProcessorKey(ctx, s.sys, 0)
+	saved, _, _ := s.sys.SavedProcessorValues()
+	values = append(values, saved...)
 	read := func(name string) (uint64, bool) {
 		v, ok := namedValue(values, name)
 		if !ok || len(v.Data) < 8 {
@@ -377,10 +395,10 @@ func (s *Session) updateSignatures() (cached, initial uint64, hasCached, hasInit
 }
 
 // sysinfoTables is the list of the firmware's ACPI tables.
-func (s *Session) sysinfoTables(context.Context, sysinfoOptions) error {
-	tables := s.sys.ACPITables()
+func (s *Session) sysinfoTables(ctx context.Context, _ sysinfoOptions) error {
+	tables, err := machine.ACPITables(ctx, s.sys)
 	if len(tables) == 0 {
-		return s.noSysinfo(errors.New("the dump holds no ACPI tables: no secondary data has them"))
+		return s.noSysinfo(fmt.Errorf("the dump holds no ACPI tables, neither its secondary data nor its registry: %w", err))
 	}
 	s.printf("[ACPI Global List]\n")
 	s.printf("Name  Revision  Length    OEM ID  OEM Table ID  OEM Revision  Creator\n")
@@ -392,6 +410,20 @@ func (s *Session) sysinfoTables(context.Context, sysinfoOptions) error {
 	return nil
 }
 
-func (s *Session) sysinfoRegisters(context.Context, sysinfoOptions) error {
-	return s.noSysinfo(errors.New("the machine's registers (RegistersData of mssmbios) are in no secondary data of this dump"))
+// sysinfoRegisters shows what the firmware driver kept of the machine's
+// registers. No description of it is public: these are its bytes.
+func (s *Session) sysinfoRegisters(ctx context.Context, _ sysinfoOptions) error {
+	b, err := machine.FirmwareData(ctx, s.sys, "RegistersData")
+	if len(b) == 0 {
+		return s.noSysinfo(fmt.Errorf("the machine's registers are not in the dump: %w", err))
+	}
+	s.printf("[Machine Specific Registers - %d bytes]\n", len(b))
+	s.showBytes(b)
+	return nil
+}
+
+func (s *Session) showBytes(b []byte) {
+	for i := 0; i < len(b); i += 16 {
+		s.printf("  %04x: % x\n", i, b[i:min(i+16, len(b))])
+	}
 }

@@ -96,7 +96,6 @@ const (
 
 // Flags of key nodes.
 const (
-	keyVolatile   = 0x1
 	keyExit       = 0x2
 	keyEntry      = 0x4
 	keyNoDelete   = 0x8

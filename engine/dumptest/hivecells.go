@@ -267,13 +267,11 @@ func (k *HiveKey) longest() (n [4]uint32) {
 	return n
 }
 
+// nodeFlags are the key's flags. That it is volatile only its cell tells.
 func (k *HiveKey) nodeFlags(compressed bool) uint16 {
 	f := k.flags
 	if compressed {
 		f |= keyCompressed
-	}
-	if k.where == 1 {
-		f |= keyVolatile
 	}
 	if k.parent == nil {
 		f |= keyEntry | keyNoDelete

@@ -48,7 +48,7 @@ func (m *Machine) RegistryProcess() *Process {
 func (m *Machine) AddHive(opt HiveOptions) *Hive {
 	r := &m.registry
 	if len(r.hives) == 0 && !strings.EqualFold(opt.Mount, registryRoot) {
-		m.AddHive(HiveOptions{Mount: registryRoot, Root: "REGISTRY", Pool: true})
+		m.AddHive(HiveOptions{Mount: registryRoot, Pool: true})
 	}
 	if r.views == 0 {
 		r.views = firstView
@@ -56,7 +56,9 @@ func (m *Machine) AddHive(opt HiveOptions) *Hive {
 	if m.opts.Relative == "older" {
 		opt.Pool = true // no hive was mapped yet
 	}
-	if opt.Root == "" {
+	if opt.Root == "" && len(r.hives) == 0 {
+		opt.Root = strings.TrimPrefix(registryRoot, `\`)
+	} else if opt.Root == "" {
 		opt.Root = "ROOT"
 	}
 	if opt.Minor == 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"kdap/engine/windows"
+	"kdap/engine/windows/machine"
 )
 
 // A System is the value of the kind "system".
@@ -71,7 +72,7 @@ func NewSystem(ctx context.Context, sys *windows.System) System {
 	v.CrashTime = readTime(u, "crashTime", sys.CrashTime(), nil)
 	uptime, err := sys.Uptime()
 	v.Uptime = read(u, "uptime", uptime.Seconds(), err)
-	name, err := sys.ComputerName(ctx)
+	name, err := machine.Name(ctx, sys)
 	v.ComputerName = readText(u, "computerName", name, err)
 	nt := sys.Nt()
 	if nt == nil {

@@ -231,6 +231,15 @@ var machineFields = []struct {
 	{"BaseBoardVersion", TypeBoard, 0x06, false},
 }
 
+// MachineNames returns the names of Machine's values in their order.
+func MachineNames() []string {
+	names := make([]string, len(machineFields))
+	for i, f := range machineFields {
+		names[i] = f.name
+	}
+	return names
+}
+
 // order sorts values as machineFields has them: tables need not hold their
 // types in order.
 func order(values []Value) []Value {

@@ -114,16 +114,16 @@ func (v HardwareValue) Number() (uint64, bool) {
 // maxHardwareValues bounds the values of one key.
 const maxHardwareValues = 256
 
-// ProcessorValues returns what HARDWARE\DESCRIPTION\System\CentralProcessor\0
-// says of the processor, in the order of the dump's copy. A copy that is cut
-// gives the values before the cut and an error. Without a copy the values are
-// those that the processor block has too.
-func (s *System) ProcessorValues() ([]HardwareValue, error) {
+// SavedProcessorValues returns what HARDWARE\DESCRIPTION\System\CentralProcessor\0
+// said of the processor, in the order of the dump's copy; ok says whether there
+// is one. A copy that is cut gives the values before the cut and an error.
+func (s *System) SavedProcessorValues() (all []HardwareValue, ok bool, err error) {
 	b, ok := s.blob(tagCPU)
 	if !ok {
-		return s.valuesOfBlock()
+		return nil, false, nil
 	}
-	return parseValues(b.Data)
+	all, err = parseValues(b.Data)
+	return all, true, err
 }
 
 // parseValues reads records of name size, name, type, data size and data, each
@@ -156,8 +156,9 @@ func parseValues(b []byte) (all []HardwareValue, err error) {
 	return all, nil
 }
 
-// valuesOfBlock makes the values that processor 0's own block has.
-func (s *System) valuesOfBlock() ([]HardwareValue, error) {
+// ProcessorBlockValues makes those values of them that processor 0's own block
+// has.
+func (s *System) ProcessorBlockValues() ([]HardwareValue, error) {
 	c, err := s.Processor(0)
 	if err != nil {
 		return nil, fmt.Errorf("no copy of the processor's registry values is in the dump: %w", err)
@@ -212,7 +213,11 @@ func (s *System) ACPITables() []ACPITable {
 	if !ok {
 		return nil
 	}
-	b := blob.Data
+	return ParseACPITables(blob.Data)
+}
+
+// ParseACPITables reads heads of tables, of which each is cut to what is kept.
+func ParseACPITables(b []byte) []ACPITable {
 	le := binary.LittleEndian
 	if len(b) >= 4 && !printable(string(b[:4])) { // a count before them
 		b = b[4:]
