@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"kdap/engine/dump"
+	"kdap/engine/source"
 	"kdap/engine/symbols"
 	"kdap/engine/windows"
 )
@@ -32,6 +33,7 @@ type Target struct {
 	User    *dump.UserFile // nil for a kernel dump
 	System  *windows.System
 	Symbols *symbols.Finder
+	Sources *source.Remote // fetches nothing by itself
 
 	line *lineage
 }
@@ -45,6 +47,7 @@ func Open(ctx context.Context, path string, o Options) (*Target, error) {
 		return nil, err
 	}
 	finder := newFinder(o, cache)
+	sources := source.NewRemote(cache, finder.Timeouts)
 	opt := dump.Options{CacheDir: cache, Progress: o.Progress}
 	f, err := dump.Open(ctx, path, opt)
 	var refused *dump.OpenError
@@ -54,7 +57,7 @@ func Open(ctx context.Context, path string, o Options) (*Target, error) {
 			return nil, err
 		}
 		sys := windows.OpenUser(u, finder)
-		return (&Target{Dump: sys.Dump(), User: u, System: sys, Symbols: finder}).begin(), nil
+		return (&Target{Dump: sys.Dump(), User: u, System: sys, Symbols: finder, Sources: sources}).begin(), nil
 	}
 	if err != nil {
 		return nil, err
@@ -64,7 +67,7 @@ func Open(ctx context.Context, path string, o Options) (*Target, error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return (&Target{Dump: f, System: sys, Symbols: finder}).begin(), nil
+	return (&Target{Dump: f, System: sys, Symbols: finder, Sources: sources}).begin(), nil
 }
 
 // Problems tells what is wrong with the dump and what is missing to read it

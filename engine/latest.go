@@ -43,7 +43,7 @@ func (t *Target) Improve(ctx context.Context, f *symbols.Finder) *Target {
 	if old.System.Described() {
 		return old
 	}
-	next := &Target{Dump: old.Dump, User: old.User, Symbols: f, line: l}
+	next := &Target{Dump: old.Dump, User: old.User, Symbols: f, Sources: old.Sources, line: l}
 	if old.User != nil {
 		next.System = windows.OpenUser(old.User, f)
 		next.Dump = next.System.Dump()

@@ -49,7 +49,7 @@ var settingGroups = []struct {
 	{name: "Plugins"},
 	{name: "Sources", settings: []setting{
 		{name: "DisplaySourceLines", value: func(s *Session) model.Value { return model.Truth(s.settings.lines) }},
-		{name: "SourceSearchPath", value: func(s *Session) model.Value { return model.String(s.sourcePath().String()) }},
+		{name: "SourceSearchPath", value: func(s *Session) model.Value { return model.String(s.SourcePath().String()) }},
 		yes("SkipCompilerIndicatedGlue"), no("SkipCrtCode"), yes("SkipSCPCode"), fixedSetting("EnableExperimentalRemappings", model.I32(0)),
 		fixedSetting("DisabledRemappingTools", model.String("")), no("SourceCodeDebugging"),
 	}},

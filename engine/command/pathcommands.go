@@ -41,18 +41,10 @@ var (
 	}
 	sourcePath = searchPath{
 		".srcpath", "Source", "show or set where source files are looked for",
-		(*Session).sourcePath,
-		func(s *Session, p symbols.Path) { s.symbols.source = &p },
+		(*Session).SourcePath,
+		func(s *Session, p symbols.Path) { s.symbols.source.Store(&p) },
 	}
 )
-
-// sourcePath is where the session looks for source files.
-func (s *Session) sourcePath() symbols.Path {
-	if s.symbols.source != nil {
-		return *s.symbols.source
-	}
-	return symbols.SourcePath("")
-}
 
 // pathCommand makes the command of a path. The rest of the line is the path,
 // semicolons included.
@@ -183,10 +175,10 @@ func cmdSrcfix() *Command {
 			c.Args.Pos = len(c.Args.Text)
 			p := symbols.ParsePath("SRV*")
 			if strings.HasSuffix(c.Name, "+") {
-				p = s.sourcePath()
+				p = s.SourcePath()
 			}
 			p = p.Append(text).Absolute()
-			s.symbols.source = &p
+			s.symbols.source.Store(&p)
 			s.printf("Source search path is: %s\n", p.String())
 			return nil
 		},

@@ -3,14 +3,10 @@ package command
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"kdap/engine/expr"
-	"kdap/engine/pdb"
 	"kdap/engine/source"
-	"kdap/engine/symbols"
-	"kdap/engine/windows"
 )
 
 func sourceCommands() []*Command {
@@ -33,117 +29,12 @@ type sourceState struct {
 	listCount     int // ls, lsa: lines
 	options       uint32
 
-	maps    []source.Mapping // names of the build machine, and where the files are here
-	origins map[*pdb.File]*source.Origins
+	maps []source.Mapping // names of the build machine, and where the files are here
 }
 
 // newSourceState is how a session starts.
 func newSourceState() sourceState {
 	return sourceState{after: 1, listBefore: 4, listCount: 10}
-}
-
-// SetSourceMap says where the files of folders of the build machine are here.
-func (s *Session) SetSourceMap(maps []source.Mapping) { s.source.maps = maps }
-
-// sourceFinder looks for source files in the source path.
-func (s *Session) sourceFinder() *source.Finder {
-	f := &source.Finder{Map: s.source.maps}
-	if s.symbols.srcNoisy == allSourceNoise {
-		f.Trace = s.traceSource
-	}
-	for _, e := range s.sourcePath() {
-		if e.Kind == symbols.Folder && len(e.Stores) > 0 {
-			f.Folders = append(f.Folders, source.Folder{Path: e.Stores[0], Shown: e.Text})
-		}
-	}
-	return f
-}
-
-// allSourceNoise is the setting of .srcnoisy that shows the search for files.
-const allSourceNoise = 3
-
-// findSource looks for the file that a symbol file names.
-func (s *Session) findSource(name string) (source.File, error) {
-	f := s.sourceFinder()
-	if f.Trace != nil {
-		s.printf("DBGENG:  Find '%s'\n", visible(name))
-		for _, loaded := range slices.Backward(s.source.loaded) {
-			s.printf("DBGENG:  '%s' doesn't match '%s'\n", visible(loaded), visible(name))
-		}
-		s.printf("DBGENG:  Not using checksum for source file search\n")
-	}
-	return f.Find(name)
-}
-
-// traceSource tells a step of the search for a file.
-func (s *Session) traceSource(step source.Step) {
-	switch {
-	case step.Path == "":
-		s.printf("DBGENG:  Scan all paths for:\nDBGENG:    '%s'\n", visible(step.Name))
-	default:
-		s.printf("DBGENG:      check '%s'\n", visible(step.Path))
-		if step.Found {
-			s.printf("DBGENG:      found file '%s'\n", visible(step.Path))
-		}
-	}
-}
-
-// openSource makes a file the current one.
-func (s *Session) openSource(file source.File) error {
-	lines, err := file.Lines()
-	if err != nil {
-		return err
-	}
-	st := &s.source
-	st.file, st.lines, st.next = &file, lines, 1
-	st.loaded = append(slices.DeleteFunc(st.loaded, func(name string) bool { return name == file.Name }), file.Name)
-	return nil
-}
-
-// sourceOf makes the file of a place's line the current one.
-func (s *Session) sourceOf(ctx context.Context, p windows.Place) bool {
-	if p.File == "" || !s.settings.lines {
-		return false
-	}
-	file, err := s.findSource(p.File)
-	if err == nil {
-		err = s.openSource(file)
-	}
-	if err != nil {
-		s.noteOrigin(ctx, p)
-	}
-	return err == nil
-}
-
-// noteOrigin tells where a source file that is not here can be had.
-func (s *Session) noteOrigin(ctx context.Context, p windows.Place) {
-	e, ok := s.sourceOrigin(ctx, p.Module, p.File)
-	url, isURL := e.URL()
-	switch {
-	case ok && isURL:
-		s.notef("%s is not in the source path; the symbols say it is at %s", p.File, url)
-	case ok:
-		s.notef("%s is not in the source path; the symbols say it is got with: %s", p.File, e.Command)
-	default:
-		s.notef("%s is not in the source path (.srcpath)", p.File)
-	}
-}
-
-// sourceOrigin returns where the symbols of a module say that a file can be had.
-func (s *Session) sourceOrigin(ctx context.Context, m *windows.Module, file string) (source.Extraction, bool) {
-	f := s.symbolsOf(ctx, m).PDB()
-	if f == nil {
-		return source.Extraction{}, false
-	}
-	o := s.source.origins[f]
-	if o == nil {
-		o = source.OriginsOf(f)
-		if s.source.origins == nil {
-			s.source.origins = map[*pdb.File]*source.Origins{}
-		}
-		s.source.origins[f] = o
-	}
-	return o.Find(file)
 }
 
 // listSource prints lines of the current file from first on and marks one of
@@ -265,7 +156,8 @@ func cmdLoadSource() *Command {
 			}
 			c.Args.Pos += len(name)
 			name = strings.TrimSpace(name)
-			file, err := s.sourceFinder().Open(name)
+			places := s.tracedPlaces()
+			file, err := places.Open(name)
 			if err == nil {
 				err = s.openSource(file)
 			}

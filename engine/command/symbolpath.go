@@ -2,6 +2,7 @@ package command
 
 import (
 	"os"
+	"sync/atomic"
 
 	"kdap/engine/symbols"
 )
@@ -11,8 +12,8 @@ import (
 // tables serve; then the session has a finder and tables of its own, so that
 // sessions never disturb each other.
 type symbolSource struct {
-	own    *symbols.Finder // nil: the target's
-	source *symbols.Path   // nil: that of the environment
+	own    *symbols.Finder              // nil: the target's
+	source atomic.Pointer[symbols.Path] // nil: that of the environment
 
 	store string // what .symfix named as the local store; "" for the default
 

@@ -3,6 +3,7 @@ package pdb
 import (
 	"bytes"
 	"iter"
+	"strings"
 )
 
 // fileList is the file info part of the DBI stream: which source files went
@@ -110,4 +111,23 @@ func (f *File) SourceFiles(module int) iter.Seq[SourceFile] {
 			off = (off + 6 + n + 3) &^ 3
 		}
 	}
+}
+
+// FindSource returns a source file by its full name, without case, with the
+// checksum where the file has one.
+func (f *File) FindSource(name string) (SourceFile, bool) {
+	for i := range f.Modules() {
+		for known := range f.ModuleFiles(i) {
+			if !strings.EqualFold(known, name) {
+				continue
+			}
+			for sf := range f.SourceFiles(i) {
+				if strings.EqualFold(sf.Name, name) {
+					return sf, true
+				}
+			}
+			return SourceFile{Name: known}, true
+		}
+	}
+	return SourceFile{}, false
 }

@@ -4,10 +4,12 @@
 // A file is looked for as WinDbg does: under every folder of the source path,
 // with the leading parts of its name dropped one by one. Source Link (the
 // JSON of the "sourcelink" stream) and Source Server data (the "srcsrv"
-// stream) give addresses; nothing is fetched here.
+// stream) give addresses, from which a Remote fetches files into a cache where
+// the user allowed it.
 //
 // Names come from symbol files, which may be hostile: they never lead out of
-// the folders that the user named. Everything is safe for concurrent use.
+// the folders that the user named, or out of the cache; nothing that they want
+// run is run. Everything is safe for concurrent use.
 package source
 
 import (
@@ -50,6 +52,7 @@ type Step struct {
 type File struct {
 	Name string // what of the searched name was found
 	Path string // its path as the user wrote the folder
+	From string // the address it was fetched from, now or earlier; "" for a file in a folder
 	disk string
 }
 

@@ -90,20 +90,7 @@ func (f *Finder) server(address string) (*server, error) {
 	}
 	times := f.Timeouts.withDefaults()
 	s := &server{base: base, times: times}
-	s.client = &http.Client{
-		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: times.Connect}).DialContext,
-			TLSHandshakeTimeout:   times.Connect,
-			ResponseHeaderTimeout: times.Answer,
-			MaxConnsPerHost:       maxPerServer,
-			MaxIdleConnsPerHost:   maxPerServer,
-			IdleConnTimeout:       30 * time.Second,
-			ForceAttemptHTTP2:     true,
-			DisableCompression:    true, // sizes and ranges are of the file itself
-		},
-		CheckRedirect: checkRedirect,
-	}
+	s.client = times.Client()
 	s.twoTier = sync.OnceValue(func() bool {
 		resp, err := s.get(context.Background(), s.base.JoinPath("index2.txt"), nil)
 		if err != nil {
@@ -117,6 +104,26 @@ func (f *Finder) server(address string) (*server, error) {
 	}
 	f.http.list[address] = s
 	return s, nil
+}
+
+// Client returns what servers are talked to with: by way of the environment's
+// proxy, with limits on waiting and on redirects, never from https to http.
+func (t Timeouts) Client() *http.Client {
+	t = t.withDefaults()
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           (&net.Dialer{Timeout: t.Connect}).DialContext,
+			TLSHandshakeTimeout:   t.Connect,
+			ResponseHeaderTimeout: t.Answer,
+			MaxConnsPerHost:       maxPerServer,
+			MaxIdleConnsPerHost:   maxPerServer,
+			IdleConnTimeout:       30 * time.Second,
+			ForceAttemptHTTP2:     true,
+			DisableCompression:    true, // sizes and ranges are of the file itself
+		},
+		CheckRedirect: checkRedirect,
+	}
 }
 
 func checkRedirect(req *http.Request, via []*http.Request) error {
