@@ -1,5 +1,6 @@
 // Package analyze explains a crash: what the bug check says, which stack shows
-// it, and which code is to be blamed and why.
+// it, which code is to be blamed and why; and of a system that hangs, who waits
+// for whom.
 //
 // Bug checks and the meaning of their parameters follow Microsoft's public
 // reference (package bugcheck); the choice of stack and frame follows the
@@ -14,69 +15,13 @@ package analyze
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"kdap/engine/arch"
 	"kdap/engine/arch/amd64"
-	"kdap/engine/bugcheck"
 	"kdap/engine/memory"
+	"kdap/engine/whea"
 	"kdap/engine/windows"
 )
-
-// A BugCheck is what is known of a code with its parameters.
-type BugCheck struct {
-	Code        uint32 // as the dump has it
-	Name        string
-	Description []string
-	Args        [4]Arg
-}
-
-// An Arg is a parameter with its meaning, "" where none is known.
-type Arg struct {
-	Value   uint64
-	Meaning string
-}
-
-// markOfMinidumps is set in the codes that some dumps hold for those without it.
-const markOfMinidumps = 0x10000000
-
-// Plain is the code without the mark that minidumps add.
-func (b BugCheck) Plain() uint32 { return b.Code &^ markOfMinidumps }
-
-// Deliberate tells that a person asked for the crash, so that its context does
-// not show what was wrong.
-func (b BugCheck) Deliberate() bool {
-	return b.Plain() == bugcheck.Manual || b.Plain() == powerButtonHold
-}
-
-const powerButtonHold = 0x1c8
-
-// Recorded tells that the dump was made by a bug check, not by a tool of a
-// running system.
-func (b BugCheck) Recorded() bool {
-	return b.Code != 0 && b.Code != bugcheck.Live && b.Code != bugcheck.DumpIt
-}
-
-// Describe says what a code with its parameters means.
-func Describe(code uint32, params [4]uint64) BugCheck {
-	b := BugCheck{Code: code, Name: bugcheck.Name(code)}
-	known, _ := bugcheck.Lookup(code)
-	if plain, ok := bugcheck.Lookup(b.Plain()); ok {
-		b.Name, known = plain.Name, plain
-	}
-	b.Description = descriptions[b.Plain()]
-	for i, v := range params {
-		b.Args[i].Value = v
-		if i < len(known.Params) && meaningful(known.Params[i]) {
-			b.Args[i].Meaning = known.Params[i]
-		}
-	}
-	return b
-}
-
-// meaningful reports whether a parameter's text says more than that it has no
-// meaning.
-func meaningful(text string) bool { return text != "0" && !strings.HasPrefix(text, "reserved") }
 
 // A Frame is a frame of the stack that shows the crash.
 type Frame struct {
@@ -103,18 +48,41 @@ func (f Frame) Symbol() string {
 // A Report is the explanation of a crash.
 type Report struct {
 	BugCheck
+	Details   []Detail       // more facts, in the order in which they are shown
+	Exception *Exception     // nil for none
 	Registers arch.Registers // that the stack begins with, nil without
-	Context   uint64         // address of the record they are from, 0 for the processor's own
+	Context   uint64         // address of the record they are from, 0 for another source
 	TrapFrame uint64         // of the code that was interrupted by the fault, 0 for none
+	FromTrap  bool           // the stack begins with the registers of TrapFrame
+	Thread    uint64         // whose stack it is, 0 for the current one
+	Processor int            // whose stack it is, -1 for the crashing one
+	FaultIP   uint64         // the instruction at fault, 0 where that is not known
 	Frames    []Frame
-	StackErr  error // why the stack is missing or ends early
+	StackErr  error   // why the stack is missing or ends early
+	Missing   []error // what else could not be read
 
 	Blamed int    // index in Frames, -1 for none
 	Why    string // why that frame, or why none
 	Sure   bool   // false: the frame is only what is left
 
+	Critical      string // the process that the system cannot run without
+	ExitStatus    uint32
+	Unloaded      string // the driver that memory was touched of after it was unloaded
+	PoolTag       string
+	ErrorRecord   *whea.Record
+	StackOverflow bool
+
 	Bucket string
 	Next   []string // commands worth running next, with what they tell
+
+	trapRegisters *amd64.Context
+	suspect       uint64 // address of code that is to be blamed without a frame
+	suspectWhy    string
+	suspectFirst  bool   // it comes before the frames of the stack
+	culprit       *Frame // not in Frames
+	hardware      bool   // no code is to be blamed
+	threadWhy     string // why the stack of Thread
+	elsewhereOf   string // whose the stack is, where it does not show the cause
 }
 
 // maxFrames is how much of a stack is looked at.
@@ -145,51 +113,75 @@ func Code(sys *windows.System) (code uint32, params [4]uint64) {
 // addresses; they may be the crashing process's.
 func New(ctx context.Context, sys *windows.System, space memory.Space, modules *windows.ModuleSet) *Report {
 	code, params := Code(sys)
-	r := &Report{BugCheck: Describe(code, params), Blamed: -1}
-	r.findRegisters(sys, space)
-	if r.Registers != nil {
-		st := sys.Walk(ctx, windows.Walk{Regs: r.Registers, Space: space, Modules: modules, Limit: maxFrames})
-		r.StackErr = st.Ended
-		for _, f := range st.Frames {
-			r.Frames = append(r.Frames, named(ctx, f))
-		}
-	}
-	r.blame()
+	r := &Report{BugCheck: Describe(code, params), Blamed: -1, Processor: -1}
+	x := &examiner{ctx, sys, space, modules, r}
+	x.run()
+	x.examineException()
+	x.walk()
+	x.blame()
 	r.Bucket = r.bucket()
-	r.Next = nextSteps(r.BugCheck)
+	r.Next = nextSteps(r)
 	return r
 }
 
-// named adds the names of a frame's place.
-func named(ctx context.Context, f windows.Frame) Frame {
-	n := Frame{Frame: f}
-	if f.Module == nil {
-		return n
-	}
-	p := f.Module.SymbolAt(ctx, f.IP)
-	n.Module, n.Image, n.Function, n.Offset = f.Module.Name, f.Module.ImageName, p.Name, p.Offset
-	return n
-}
-
-// findRegisters finds where the stack that shows the crash begins: the context
-// record that the bug check names, else the crashing processor.
-func (r *Report) findRegisters(sys *windows.System, space memory.Space) {
-	if i, ok := contextParameter[r.Plain()]; ok && r.Args[i].Value != 0 {
-		at := r.Args[i].Value
-		b, err := memory.ReadBytes(space, at, amd64.ContextSize)
-		if err == nil {
-			var c *amd64.Context
-			if c, err = amd64.ParseContext(b); err == nil {
-				r.Registers, r.Context = c, at
-				return
-			}
+// walk walks the stack that shows the crash: from the context record that the
+// bug check names or the thread or processor it is about, else the crashing
+// processor's. Where that does not lead to the code that was interrupted, the
+// trap frame that the bug check names begins it.
+func (x *examiner) walk() {
+	r := x.r
+	if r.Registers == nil {
+		regs, err := x.sys.StopRegisters(x.sys.CrashStop())
+		if err != nil {
+			r.StackErr = err
+		} else {
+			r.Registers = regs
 		}
-		r.StackErr = fmt.Errorf("context record at %#x: %w", at, err)
 	}
-	regs, err := sys.StopRegisters(sys.CrashStop())
-	if err != nil {
-		r.StackErr = err
+	if r.Registers != nil {
+		x.walkFrom(r.Registers)
+	}
+	if r.trapRegisters == nil || r.Context != 0 {
 		return
 	}
-	r.Registers = regs
+	for _, f := range r.Frames {
+		if f.Kind == windows.TrapFrame && f.Trap == r.TrapFrame {
+			return
+		}
+	}
+	r.Registers, r.FromTrap = r.trapRegisters, true
+	x.walkFrom(r.trapRegisters)
+}
+
+func (x *examiner) walkFrom(regs arch.Registers) {
+	w := windows.Walk{Regs: regs, Space: x.space, Modules: x.modules, Limit: maxFrames}
+	if x.r.Thread != 0 {
+		if p, err := x.sys.Thread(x.r.Thread).Process(); err == nil {
+			if space, err := p.Space(); err == nil {
+				w.Space, w.Modules = space, p.Modules(x.ctx)
+			}
+		}
+	}
+	st := x.sys.Walk(x.ctx, w)
+	x.r.StackErr, x.r.Frames = st.Ended, nil
+	for _, f := range st.Frames {
+		x.r.Frames = append(x.r.Frames, x.named(f))
+	}
+}
+
+// named adds the names of a frame's place.
+func (x *examiner) named(f windows.Frame) Frame {
+	n := Frame{Frame: f}
+	if f.Module == nil {
+		if d, ok := x.unloaded(f.IP); ok {
+			n.Module, n.Image, n.Offset = "Unloaded_"+d.Name, d.Name, f.IP-d.Start
+			x.r.Unloaded = d.Name
+		}
+		return n
+	}
+	n.Module, n.Image, n.Offset = f.Module.Name, f.Module.ImageName, f.IP-f.Module.Base
+	if p := f.Module.SymbolAt(x.ctx, f.IP); p.Name != "" && !p.Outside && f.IP != f.Module.Base {
+		n.Function, n.Offset = p.Name, p.Offset
+	}
+	return n
 }

@@ -75,7 +75,7 @@ func TestBlame(t *testing.T) {
 		{"no stack", 0xa, nil, -1, false},
 	}
 	for _, tt := range tests {
-		r := &Report{BugCheck: Describe(tt.code, [4]uint64{}), Frames: tt.frames, Blamed: -1}
+		r := &Report{BugCheck: Describe(tt.code, [4]uint64{}), Frames: tt.frames, Blamed: -1, Processor: -1}
 		r.blame()
 		if r.Blamed != tt.want || r.Sure != tt.sure || r.Why == "" {
 			t.Errorf("%s: frame %d, sure %v (%s), want %d, %v", tt.name, r.Blamed, r.Sure, r.Why, tt.want, tt.sure)

@@ -2,7 +2,9 @@
 // parameters mean.
 //
 // Names and meanings follow Microsoft's public documentation ("Bug Check Code
-// Reference"), in words of our own. The table is decoded on first use.
+// Reference"), in words of our own: bugchecks.json has names and parameters,
+// descriptions.txt what a bug check means, statuses.txt the names of NTSTATUS
+// values that parameters hold. The tables are decoded on first use.
 package bugcheck
 
 import (
@@ -16,11 +18,15 @@ import (
 //go:embed bugchecks.json
 var tableJSON []byte
 
+//go:embed descriptions.txt
+var descriptionText string
+
 // A Code describes one bug check.
 type Code struct {
-	Code   uint32
-	Name   string
-	Params []string // meaning of each parameter, "" where nothing is known; may be short
+	Code        uint32
+	Name        string
+	Description string   // in a sentence or two, "" where nothing is known
+	Params      []string // meaning of each parameter, "" where nothing is known; may be short
 }
 
 // Dumps that no crash made carry these codes: a live dump, and tools that write
@@ -42,12 +48,17 @@ var table = sync.OnceValue(func() map[uint32]Code {
 		panic("bugcheck: embedded table: " + err.Error()) // a bug of ours, caught by the package's test
 	}
 	m := make(map[uint32]Code, len(entries))
+	descriptions := lines("descriptions.txt", descriptionText)
 	for _, e := range entries {
 		v, err := strconv.ParseUint(e.Code, 0, 32)
 		if err != nil {
 			panic("bugcheck: embedded table: " + err.Error())
 		}
-		m[uint32(v)] = Code{Code: uint32(v), Name: e.Name, Params: e.Params}
+		c := Code{Code: uint32(v), Name: e.Name, Params: e.Params, Description: descriptions[uint32(v)]}
+		if c.Description == "" {
+			c.Description = descriptions[c.Code&^triage]
+		}
+		m[c.Code] = c
 	}
 	return m
 })

@@ -30,3 +30,26 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
+
+// TestDescriptions: every code has one, and every line of the table is of a code.
+func TestDescriptions(t *testing.T) {
+	for code, c := range table() {
+		if c.Description == "" {
+			t.Errorf("%#x has no description", code)
+		}
+	}
+	for code := range lines("descriptions.txt", descriptionText) {
+		if _, ok := table()[code]; !ok {
+			t.Errorf("%#x is described and unknown", code)
+		}
+	}
+}
+
+func TestStatusName(t *testing.T) {
+	if got := StatusName(0xc0000005); got != "STATUS_ACCESS_VIOLATION" {
+		t.Errorf("c0000005 is %s", got)
+	}
+	if got := StatusName(0x12345678); got != "" {
+		t.Errorf("12345678 is %s", got)
+	}
+}

@@ -2,31 +2,32 @@ package command
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // a name, no secret
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"kdap/engine/analyze"
-	"kdap/engine/windows"
 )
 
 func analyzeCommands() []*Command { return []*Command{cmdAnalyze()} }
 
 func cmdAnalyze() *Command {
 	return &Command{
-		Names: []string{"!analyze"}, Args: "[-v] [-f] [-show [Code [P1 P2 P3 P4]]]", Short: "explain the crash: bug check, arguments, stack, who is to blame",
-		Run: runAnalyze,
+		Names: []string{"!analyze"},
+		Args:  "[-v] [-f] [-hang] [-D Bucket] [-show [Code [P1 P2 P3 P4]]]",
+		Short: "explain the crash: bug check, arguments, stack, who is to blame; -hang: who waits for whom",
+		Run:   runAnalyze,
 	}
 }
 
 // analyzeOptions are the options of !analyze.
 type analyzeOptions struct {
-	verbose, show bool
-	code          uint32
-	params        [4]uint64
-	given         bool // -show has a code
+	verbose, show, hang bool
+
+	bucket string // the answer is wanted only for crashes of this name
+	code   uint32
+	params [4]uint64
+	given  bool // -show has a code
 }
 
 func (s *Session) parseAnalyze(c *Call) (o analyzeOptions, err error) {
@@ -37,9 +38,9 @@ func (s *Session) parseAnalyze(c *Call) (o analyzeOptions, err error) {
 			o.verbose = true
 		case "-f", "-nodb":
 		case "-hang":
-			return o, Failf("!analyze: -hang is not there yet; !locks, !running -it and !stacks 1 show who waits for whom")
+			o.hang = true
 		case "-d":
-			c.Word() // the bucket that the answer is to be shown for
+			o.bucket = c.Word()
 		case "-show":
 			o.show = true
 			for i := 0; i < 5 && !c.Args.Done() && c.Args.Rest()[0] != '-'; i++ {
@@ -54,7 +55,7 @@ func (s *Session) parseAnalyze(c *Call) (o analyzeOptions, err error) {
 				o.params[i-1] = v
 			}
 		case "-c", "-xml", "-xmi", "-xcs", "-xss":
-			return o, Failf("!analyze: %s is not supported", word)
+			return o, Failf("!analyze: %s is not supported", word) // plug-ins, and the same fields as XML
 		default:
 			return o, Failf("!analyze: unknown option %s", word)
 		}
@@ -74,6 +75,9 @@ func runAnalyze(ctx context.Context, s *Session, c *Call) error {
 		s.showBugCheck(analyze.Describe(o.code, o.params))
 		return nil
 	}
+	if o.hang {
+		return s.analyzeHang(ctx, o.verbose)
+	}
 	start := time.Now()
 	if code, params := analyze.Code(s.sys); !analyze.Describe(code, params).Recorded() {
 		return Failf("No bug check is recorded in this dump.")
@@ -88,9 +92,13 @@ func runAnalyze(ctx context.Context, s *Session, c *Call) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if o.verbose {
+	switch {
+	case o.bucket != "" && !strings.EqualFold(o.bucket, r.Bucket):
+		s.notef("this crash is none of %s but of %s", o.bucket, r.Bucket)
+		return nil
+	case o.verbose:
 		s.analyzeVerbose(ctx, r, start)
-	} else {
+	default:
 		s.analyzeShort(r)
 	}
 	s.analyzeNotes(r)
@@ -132,158 +140,20 @@ func culpritNames(r *analyze.Report) (symbol, module, image string) {
 	return visible(f.Symbol()), visible(f.Module), visible(f.Image)
 }
 
-const analyzeBanner = `*******************************************************************************
-*                                                                             *
-*                        Bugcheck Analysis                                    *
-*                                                                             *
-*******************************************************************************
-
-`
-
-func (s *Session) analyzeVerbose(ctx context.Context, r *analyze.Report, start time.Time) {
-	s.printf("%s", analyzeBanner)
-	s.showBugCheck(r.BugCheck)
-	s.printf("\nDebugging Details:\n------------------\n\n\n")
-	block := func(layout string, args ...any) { s.printf(layout+"\n\n", args...) }
-	s.analyzeKeys(r, start)
-	block("BUGCHECK_CODE:  %x", r.Code)
-	for i, a := range r.Args {
-		block("BUGCHECK_P%d: %x", i+1, a.Value)
-	}
-	if name := s.crashProcessName(); name != "" {
-		block("PROCESS_NAME:  %s", name)
-	}
-	if r.TrapFrame != 0 {
-		block("TRAP_FRAME:  %016x -- (.trap 0x%x)", r.TrapFrame, r.TrapFrame)
-	}
-	if r.Context != 0 {
-		block("CONTEXT:  %016x -- (.cxr 0x%x)", r.Context, r.Context)
-	}
-	s.printf("STACK_TEXT:  \n")
-	space := s.space()
-	for i, f := range r.Frames {
-		if ctx.Err() != nil {
-			return
-		}
-		row := stackRow{frame: f.Frame}
-		row.frame.Kind = windows.KernelFrame // a trap's address is no part of these rows
-		s.printStackRow(ctx, stackView{letter: 'v'}, space, i, row, false, 0)
-	}
-	s.printf("\n\n")
-	symbol, module, image := culpritNames(r)
-	block("SYMBOL_NAME:  %s", symbol)
-	block("MODULE_NAME: %s", module)
-	block("IMAGE_NAME:  %s", image)
-	f, found := r.Culprit()
-	if found && f.Frame.Module != nil {
-		if v := s.moduleVersion(ctx, f.Frame.Module); v != nil && v.Fixed {
-			block("IMAGE_VERSION:  %d.%d.%d.%d", v.File[0], v.File[1], v.File[2], v.File[3])
-		}
-	}
-	switch {
-	case r.Context != 0:
-		block("STACK_COMMAND:  .cxr 0x%x ; kb", r.Context)
-	default:
-		block("STACK_COMMAND:  .cxr; .ecxr ; kb")
-	}
-	if found {
-		block("BUCKET_ID_FUNC_OFFSET:  %x", f.Offset)
-	}
-	block("FAILURE_BUCKET_ID:  %s", visible(r.Bucket))
-	version, branch := s.buildWords()
-	if version != "" {
-		block("OS_VERSION:  %s", version)
-	}
-	if branch != "" {
-		block("BUILDLAB_STR:  %s", branch)
-	}
-	block("OSPLATFORM_TYPE:  %s", platformType(s.ownMachine()))
-	block("OSNAME:  %s", systemName(s.sys.Build()))
-	block("FAILURE_ID_HASH:  {%s}", bucketHash(r.Bucket))
-	s.printf("Followup:     MachineOwner\n---------\n\n")
-}
-
-// analyzeKeys prints the keys that carry information.
-func (s *Session) analyzeKeys(r *analyze.Report, start time.Time) {
-	keys := [][2]string{
-		{"Analysis.Elapsed.mSec", fmt.Sprint(time.Since(start).Milliseconds())},
-		{"Bugcheck.Code.LegacyAPI", fmt.Sprintf("0x%x", s.sys.BugCheck().Code)},
-		{"Failure.Bucket", visible(r.Bucket)},
-		{"Failure.Hash", "{" + bucketHash(r.Bucket) + "}"},
-	}
-	if r.Code != s.sys.BugCheck().Code {
-		keys = append(keys, [2]string{"Bugcheck.Code.KiBugCheckData", fmt.Sprintf("0x%x", r.Code)})
-	}
-	version, branch := s.buildWords()
-	if branch != "" {
-		keys = append(keys, [2]string{"WER.OS.Branch", branch})
-	}
-	if version != "" {
-		keys = append(keys, [2]string{"WER.OS.Version", version})
-	}
-	slices.SortFunc(keys, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
-	s.printf("KEY_VALUES_STRING: 1\n\n")
-	for _, k := range keys {
-		s.printf("    Key  : %s\n    Value: %s\n\n", k[0], k[1])
-	}
-	s.printf("\n")
-}
-
-// bucketHash names a bucket by a hash, in the form of a GUID. It is kdap's own:
-// how WinDbg makes its hashes is not public.
-func bucketHash(bucket string) string {
-	h := sha1.Sum([]byte(bucket)) //nolint:gosec
-	h[6], h[8] = h[6]&0x0f|0x50, h[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", h[:4], h[4:6], h[6:8], h[8:10], h[10:16])
-}
-
-// crashProcessName is the image of the process that ran. The idle process,
-// which has no image, counts as System.
-func (s *Session) crashProcessName() string {
-	p := s.scope.process
-	if p.Addr() == 0 {
-		return ""
-	}
-	if pid, err := p.PID(); err == nil && pid == 0 {
-		return "System"
-	}
-	name, err := p.ImageName()
-	if err != nil {
-		return ""
-	}
-	return visible(name)
-}
-
-// buildWords are the version and the branch that NtBuildLabEx tells:
-// "19041.1.amd64fre.vb_release.191206-1406" is 10.0.19041.1 of vb_release.
-func (s *Session) buildWords() (version, branch string) {
-	lab, err := s.sys.BuildLab()
-	if err != nil {
-		return "", ""
-	}
-	parts := strings.Split(visible(lab), ".")
-	if len(parts) < 4 {
-		return "", ""
-	}
-	major, minor, _ := s.sys.Version()
-	return fmt.Sprintf("%d.%d.%s.%s", major, minor, parts[0], parts[1]), parts[3]
-}
-
-func platformType(machine string) string {
-	if machine == nativeMachine {
-		return "x64"
-	}
-	return machine
-}
-
 // analyzeNotes tells why, and what to do next.
 func (s *Session) analyzeNotes(r *analyze.Report) {
 	s.notef("%s", r.Why)
+	for _, err := range r.Missing {
+		s.notef("%v", err)
+	}
 	if r.StackErr != nil {
 		s.notef("the stack: %v", r.StackErr)
 	}
-	if r.Deliberate() {
+	switch {
+	case r.Deliberate():
 		s.notef("this crash was asked for: its stack shows who made it, not what was wrong; next steps:")
+	case len(r.Next) > 0:
+		s.notef("next steps:")
 	}
 	for _, step := range r.Next {
 		s.notef("  %s", step)

@@ -52,6 +52,7 @@ func families() [][]*Command {
 		mexThreadCommands(),
 		schedulerCommands(),
 		analyzeCommands(),
+		errorRecordCommands(),
 		mexTextCommands(),
 		mexCommands(),
 		processorBlockCommands(),

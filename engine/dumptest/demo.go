@@ -194,6 +194,8 @@ func demoFerry(m *Machine, shell *Process) {
 	}
 	loading := p.AddThread(ThreadOptions{Name: "loading", Stack: append([]string{"ferry!LoadingThread"}, wait...), Parameter: 4})
 	unloading := p.AddThread(ThreadOptions{Name: "unloading", Stack: append([]string{"ferry!UnloadingThread"}, wait...), Parameter: 7})
+	loading.keepArgument("RtlEnterCriticalSection", p.Symbol("ferry!DeckLock"))
+	unloading.keepArgument("RtlEnterCriticalSection", p.Symbol("ferry!RampLock"))
 	for lock, owner := range map[string]*Thread{"ferry!RampLock": loading, "ferry!DeckLock": unloading} {
 		p.Space.obj("_RTL_CRITICAL_SECTION", p.Symbol(lock)).set("DebugInfo", ^uint64(0)).set("LockCount", 0xfffffffa).
 			set("RecursionCount", 1).set("OwningThread", uint64(owner.opt.TID))

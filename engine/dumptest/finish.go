@@ -65,21 +65,7 @@ func (m *Machine) makeCrash() {
 		}
 		w := m.idleStack(c)
 		if c.number == 0 {
-			isr := roundUp(m.stacks, pageSize) + (kernelStackPages+1)*pageSize
-			m.stacks = isr
-			m.Kernel.MapNew(isr-pageSize, pageSize, ReadWrite)
-			m.Kernel.obj("_KPRCB", c.prcb).set("IsrStack", isr)
-			w.trap("nt!KiInterruptDispatchNoLockNoEtw", isr-0x10, "kernel", false)
-			w.call("nt!KiInterruptSubDispatchNoLock")
-			w.call("nt!KiCallInterruptServiceRoutine")
-			w.call("keypad!KeypadInterruptService")
-			w.call("keypad!KeypadCheckCrashKeys")
-			w.stop("nt!KeBugCheckEx")
-			w.state.reg[rcx] = uint64(m.opts.BugCheck)
-			for i, r := range []int{rdx, r8, r9} {
-				w.state.reg[r] = m.opts.Parameters[i]
-			}
-			m.crash = w.state
+			m.layCrash(c, w)
 		}
 		w.note(w.state.rip, "kernel")
 		c.idle.run(w.state, false)

@@ -51,6 +51,7 @@ type Options struct {
 
 	BugCheck   uint32 // default 0xE2
 	Parameters [4]uint64
+	Crash      Crash
 	Computer   string
 
 	BuildLab string    // the kernel's long build string; its number is the build

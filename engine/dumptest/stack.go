@@ -77,7 +77,7 @@ func (w *stackWriter) enter(spec string) {
 }
 
 // parseFrame takes "module!name" apart, and what may follow: "#2", the second
-// place in the caller that calls it, and "+bytes", what the function takes
+// place in the caller that calls it ("#0": any call will do), and "+bytes", what the function takes
 // from the stack by itself (alloca).
 func parseFrame(spec string) (module, name string, nth int, more uint64) {
 	rest, plus, _ := strings.Cut(spec, "+")
@@ -271,7 +271,7 @@ func (w *stackWriter) stop(spec string) {
 	ret := w.site(spec)
 	w.note(ret, w.kind)
 	w.push(ret)
-	module, name, _ := strings.Cut(spec, "!")
+	module, name, _, _ := parseFrame(spec)
 	w.cur = w.find(module)
 	w.state.rip = w.cur.base + uint64(w.cur.im.Sym(name))
 }

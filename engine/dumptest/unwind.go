@@ -124,14 +124,18 @@ func (im *Image) calls(f function, direct uint32) bool {
 
 // returnAfterCall finds where the nth call in a function returns to: a direct
 // call of target, a call through the import slot of that name, or else any
-// indirect call. It looks for the bytes: the targets make accidents unlikely.
+// indirect call; for 0 any direct call, too. It looks for the bytes: the targets
+// make accidents unlikely.
 func (im *Image) returnAfterCall(caller function, target string, direct uint32, nth int) uint32 {
 	code := im.mapped[caller.begin:caller.end]
-	indirect := uint32(0)
+	indirect, anyCall := uint32(0), uint32(0)
 	for i := 0; i+2 <= len(code); i++ {
 		at := caller.begin + uint32(i)
 		switch {
 		case code[i] == 0xe8 && i+5 <= len(code):
+			if to := at + 5 + le.Uint32(code[i+1:]); anyCall == 0 && to < im.Size {
+				anyCall = at + 5
+			}
 			if direct != 0 && at+5+le.Uint32(code[i+1:]) == direct {
 				if nth--; nth <= 0 {
 					return at + 5
@@ -158,6 +162,9 @@ func (im *Image) returnAfterCall(caller function, target string, direct uint32, 
 		case code[i] == 0xff && code[i+1] >= 0x10 && code[i+1] <= 0x13 && indirect == 0:
 			indirect = at + 2
 		}
+	}
+	if indirect == 0 && nth == 0 {
+		indirect = anyCall
 	}
 	if indirect == 0 {
 		s, _ := im.Nearest(caller.begin)
