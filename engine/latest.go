@@ -58,17 +58,40 @@ func (t *Target) Improve(ctx context.Context, f *symbols.Finder) *Target {
 		return old
 	}
 	l.latest.Store(next)
-	l.mu.Lock()
-	watchers := slices.Clone(l.watchers)
-	l.mu.Unlock()
-	for _, w := range watchers {
-		(*w)(next)
-	}
+	l.tell(next)
 	return next
 }
 
-// Watch calls f with each target that becomes the latest of the dump, before
-// Improve returns it. stop ends that; a call that has begun may still go on.
+// Adopt looks with f for symbols of modules that the target found none for, and
+// keeps them for all who share it. Where nobody watches nobody does.
+func (t *Target) Adopt(ctx context.Context, mods []*windows.Module, f *symbols.Finder) {
+	if len(t.line.watching()) == 0 {
+		return
+	}
+	adopted := false
+	for _, m := range mods {
+		adopted = m.Adopt(ctx, f) || adopted
+	}
+	if adopted {
+		t.line.tell(t.Latest())
+	}
+}
+
+func (l *lineage) watching() []*func(*Target) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.watchers)
+}
+
+func (l *lineage) tell(t *Target) {
+	for _, w := range l.watching() {
+		(*w)(t)
+	}
+}
+
+// Watch calls f when there are better symbols than before, with the target that
+// has them: one that became the latest of the dump, or the same with symbols of
+// more modules. stop ends that; a call that has begun may still go on.
 func (t *Target) Watch(f func(*Target)) (stop func()) {
 	l := t.line
 	l.mu.Lock()

@@ -7,31 +7,41 @@ import (
 	"kdap/engine/windows"
 )
 
-// When a session finds symbols that describe the system's structures, and the
-// target had none, the whole target moves to them: all sessions and services
-// then see what a dump opened with those symbols shows.
+// What a session finds with a path of its own serves all who share the target.
+// Symbols that describe the system's structures, where it had none, move the
+// whole target: sessions and services then see what a dump opened with those
+// symbols shows. Symbols of other modules are added to it.
 
 // offer notes that a module's symbols, just loaded, may serve the whole target.
-// It is asked for when the command that loaded them has ended, for that command
-// still works with what there was.
-func (s *Session) offer(m *windows.Module, t *symbols.Table) {
-	s.better = s.better || !s.sys.Described() && s.sys.DescribedBy(m, t)
+// They are handed over when the command that loaded them has ended, for that
+// command still works with what there was.
+func (s *Session) offer(m *windows.Module, t *symbols.Table, err error) {
+	switch {
+	case m.DescribesSystem():
+		s.better = s.better || !s.sys.Described() && s.sys.DescribedBy(m, t)
+	case err == nil && s.symbols.own != nil:
+		s.found = append(s.found, m)
+	}
 }
 
-// improve moves the target to the symbols that a command found.
+// improve hands over what a command found.
 func (s *Session) improve(ctx context.Context) {
-	if !s.better || ctx.Err() != nil {
+	if !s.better && len(s.found) == 0 || ctx.Err() != nil {
 		return
 	}
-	s.better = false
 	f := cloneFinder(s.finder())
 	f.LoadAnything = false // another build's symbols describe other structures
 	before := s.target
-	s.target.Improve(ctx, f)
-	s.catchUp(ctx)
+	if s.better {
+		s.target.Improve(ctx, f)
+		s.catchUp(ctx)
+	}
 	if s.target != before {
 		s.notef("the whole dump is now read with the symbols that were found")
+	} else {
+		s.target.Adopt(ctx, s.found, f) // the new target looks by itself
 	}
+	s.better, s.found = false, nil
 }
 
 // catchUp moves the session to the latest target of its dump. What is current

@@ -123,7 +123,7 @@ const progressAfter = 500 * time.Millisecond
 func (s *Session) keepSymbols(m *windows.Module, t *symbols.Table, report *symbols.Report, err error) {
 	st := s.modules.state(m)
 	st.loaded, st.table, st.report, st.err, st.failed = true, t, report, err, err != nil
-	s.offer(m, t)
+	s.offer(m, t, err)
 	st.noisy = s.symbols.noisy
 	if st.noisy && !st.tried {
 		s.tellImage(m)

@@ -36,7 +36,8 @@ type Session struct {
 	opts   Options
 
 	debuggee debuggee
-	better   bool // symbols were found that are better than the target's
+	better   bool              // symbols were found that are better than the target's
+	found    []*windows.Module // symbols of these were found on the session's own path
 
 	ctx  context.Context // of the command line that runs
 	out  io.Writer

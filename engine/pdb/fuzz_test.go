@@ -83,6 +83,7 @@ func FuzzSymbols(f *testing.F) {
 // outside what its numbers can reach, and rows must not be more than its bytes.
 func FuzzAnnotations(f *testing.F) {
 	f.Add([]byte{3, 8, 4, 4, 0x0b, 0x23, 0x0c, 3, 0x0d, 0, 0})
+	f.Add([]byte{1, 0x31, 1, 0x30}) // steps back
 	f.Fuzz(func(t *testing.T, prog []byte) {
 		pdb, err := New(sample().build())
 		if err != nil {

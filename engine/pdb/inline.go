@@ -96,7 +96,10 @@ func (ms *moduleState) inline(p *Proc, id uint32, prog []byte) *Inline {
 	row := func() {
 		if open {
 			r := &in.rows[len(in.rows)-1]
-			r.size = base + code - r.off
+			r.size = 1 // at least, when the next one lies in front of it
+			if n := base + code - r.off; int32(n) > 0 {
+				r.size = n
+			}
 		}
 		in.rows = append(in.rows, inlineRow{seg: seg, off: base + code, file: file, line: line})
 		open = true

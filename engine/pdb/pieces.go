@@ -18,7 +18,7 @@ func (f *File) pieces(seg uint16, off, size uint32) []Range {
 	from := f.omapFrom()
 	if len(from) == 0 {
 		if rva, ok := f.RVA(seg, off); ok {
-			return []Range{{rva, size}}
+			return []Range{{rva, min(size, ^rva)}} // no image reaches the end of all addresses
 		}
 		return nil
 	}
@@ -38,7 +38,8 @@ func (f *File) pieces(seg uint16, off, size uint32) []Range {
 		if from[i].to == 0 || start >= stop {
 			continue
 		}
-		r := Range{from[i].to + uint32(start-uint64(from[i].rva)), uint32(stop - start)}
+		r := Range{RVA: from[i].to + uint32(start-uint64(from[i].rva))}
+		r.Size = min(uint32(stop-start), ^r.RVA)
 		if n := len(out); n > 0 && out[n-1].RVA+out[n-1].Size == r.RVA {
 			out[n-1].Size += r.Size
 		} else {

@@ -258,6 +258,26 @@ func (m *Module) ForgetFailure() {
 	}
 }
 
+// Adopt looks with a finder for symbols of the module that the target has not
+// found, and keeps them for all who share it. It reports whether it did.
+func (m *Module) Adopt(ctx context.Context, f *symbols.Finder) bool {
+	if m.DescribesSystem() {
+		return false
+	}
+	d := m.data()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.table != nil && d.why == nil {
+		return false
+	}
+	table, report, err := m.LoadSymbols(ctx, f, symbols.DefaultOptions)
+	if err != nil || ctx.Err() != nil {
+		return false
+	}
+	d.table, d.report, d.why = table, report, nil
+	return true
+}
+
 // String spells the place as debuggers do: "nt!KeBugCheckEx+0x5".
 func (p Place) String() string {
 	s := p.Module.Name
