@@ -141,12 +141,15 @@ func cmdThread() *Command {
 					return err
 				}
 			}
-			if s.machine() == x86Machine && s.contextMachine() == x86Machine {
+			if s.machine() == x86Machine && s.contextMachine() == x86Machine && !s.hasX86(addr) {
 				return nil // as the debugger has it, until .effmach amd64
 			}
 			t, err := s.setThread(ctx, addr)
 			if err != nil {
 				return err
+			}
+			if s.machine() == x86Machine && !opt['w'] {
+				s.enterX86()
 			}
 			if opt['w'] {
 				defer s.setX86Thread(t)
@@ -202,6 +205,7 @@ func (s *Session) setThread(ctx context.Context, addr uint64) (windows.Thread, e
 	}
 	s.scope.thread = t
 	s.setRegisters(regs)
+	s.scope.ofOther = false
 	return t, nil
 }
 

@@ -205,7 +205,7 @@ func (s *Session) cacheAttribute(c *expr.Cursor, d *displayCall) error {
 	if i := strings.IndexByte(command, ';'); i >= 0 {
 		command = command[:i]
 	}
-	return Failf("%*s^ Unknown physical memory caching attribute\n '%s'", len(s.Prompt())+c.Pos+1-d.start, "", command)
+	return Failf("%*s^ Unknown physical memory caching attribute\n '%s'", s.promptWidth()+c.Pos+1-d.start, "", command)
 }
 
 // displayRange reads the range of a display, or goes on where the last one ended.

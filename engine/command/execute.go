@@ -327,7 +327,7 @@ func (s *Session) printError(err error, cur *expr.Cursor, shown string) {
 		if shown == "" {
 			shown = cur.Text
 		}
-		width := len(s.Prompt())
+		width := s.promptWidth()
 		if s.interp.inFile {
 			width--
 		}

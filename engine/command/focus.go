@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 
 	"kdap/engine/expr"
 	"kdap/engine/memory"
@@ -37,6 +38,7 @@ type Row struct {
 func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thread, frames []windows.Frame, row Row, why error) {
 	s.catchUp(ctx)
 	p = s.rebound(p)
+	s.setMachine(s.ownMachine())
 	if p.Addr() != s.scope.process.Addr() || s.modules.user == nil {
 		s.modules.loadUser(ctx, p)
 	}
@@ -66,9 +68,22 @@ func (s *Session) SetStop(ctx context.Context, stop int, frames []windows.Frame,
 // chooseRow chooses a row of a walk from the register context; the first is
 // chosen already.
 func (s *Session) chooseRow(frames []windows.Frame, row Row) {
+	if first := firstX86(frames); first > 0 && row.Frame >= first && row.Frame < len(frames) {
+		// The 32-bit part of the stack: its code is meant from here on.
+		s.scope.wide, s.scope.regs = s.scope.regs, frames[first].Registers()
+		s.settings.machine = x86Machine
+		s.scope.base = row.Number - (row.Frame - first)
+		s.scope.frame = frameScope{number: row.Frame - first, walked: &frames[row.Frame], inlined: row.Inlined}
+		return
+	}
 	if row.Number > 0 && row.Frame < len(frames) {
 		s.scope.frame = frameScope{number: row.Number, walked: &frames[row.Frame], inlined: row.Inlined}
 	}
+}
+
+// firstX86 is the index of the first frame of 32-bit code, -1 for none.
+func firstX86(frames []windows.Frame) int {
+	return slices.IndexFunc(frames, func(f windows.Frame) bool { return f.X86 != nil })
 }
 
 // Env shows the session to the evaluators, until the next command line runs.

@@ -43,7 +43,7 @@ func cmdEffmach() *Command {
 				if m.name != word {
 					continue
 				}
-				s.settings.machine = word
+				s.setMachine(word)
 				s.printf("Effective machine: %s\n", m.text)
 				if at := c.Args.Pos; !c.Args.Done() {
 					// The debugger cuts the line behind the name.

@@ -30,6 +30,11 @@ type scope struct {
 	regsErr error
 	set     bool // the registers were set by .thread, .trap, .cxr or .frame /c
 	foreign bool // a command runs on another processor for once
+	ofOther bool // the registers were set by .trap or .cxr: they need not be the thread's
+
+	// wide are the thread's 64-bit registers while those of its 32-bit code are
+	// the context.
+	wide arch.Registers
 
 	// own are the current processor's registers with what r changed in them,
 	// kept while a context is set. special are changed control registers.
@@ -81,14 +86,14 @@ func (s *Session) resetRegisters() {
 	} else {
 		s.scope.regs, s.scope.regsErr = s.sys.StopRegisters(s.scope.cpu)
 	}
-	s.scope.set = false
+	s.scope.set, s.scope.ofOther, s.scope.wide = false, false, nil
 	s.scope.base, s.scope.frame = 0, frameScope{}
 }
 
 // setRegisters makes regs the register context.
 func (s *Session) setRegisters(regs arch.Registers) {
 	s.scope.regs, s.scope.regsErr = regs, nil
-	s.scope.set = true
+	s.scope.set, s.scope.ofOther, s.scope.wide = true, true, nil
 	s.scope.base, s.scope.frame = 0, frameScope{}
 	s.code.next = nil // u begins at the new instruction
 }
@@ -123,15 +128,12 @@ func (s *Session) frameRegs() (arch.Registers, error) {
 		return s.scope.regs, nil
 	}
 	regs, o := f.Context(), amd64Part(s.scope.regs)
-	if regs == nil || o == nil {
+	if regs == nil || o == nil || f.X86 != nil {
 		return f.Registers(), nil
 	}
 	// Flags and segments are not followed through frames.
 	regs.EFlags, regs.CS, regs.SS = o.EFlags, o.CS, o.SS
 	regs.DS, regs.ES, regs.FS, regs.GS = o.DS, o.ES, o.FS, o.GS
-	if x86Code(s.scope.regs) {
-		return &x86.Context{Context: *regs}, nil
-	}
 	return regs, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"kdap/engine"
 	"kdap/engine/expr"
@@ -107,10 +108,19 @@ func NewSession(t *engine.Target, o Options) *Session {
 // Target returns the dump the session works on.
 func (s *Session) Target() *engine.Target { return s.target }
 
-// Prompt returns the prompt, "0: kd> " or "0:004> ".
+// Prompt returns the prompt, "0: kd> " or "0:004> ", with ":x86" before the end
+// while 32-bit code of a 64-bit system is meant.
 func (s *Session) Prompt() string {
-	return s.debuggee.prompt(s.scope.cpu)
+	prompt := s.debuggee.prompt(s.scope.cpu)
+	if s.machine() == x86Machine && s.ownMachine() != x86Machine {
+		prompt = strings.TrimSuffix(prompt, "> ") + ":x86> "
+	}
+	return prompt
 }
+
+// promptWidth is how far errors are moved to the right: the engine leaves the
+// machine out there.
+func (s *Session) promptWidth() int { return len(s.debuggee.prompt(s.scope.cpu)) }
 
 // printf prints output.
 func (s *Session) printf(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"kdap/engine/arch"
-	"kdap/engine/arch/amd64"
 	"kdap/engine/expr"
 	"kdap/engine/format"
 	"kdap/engine/memory"
@@ -83,9 +82,6 @@ func (s *Session) printStackRow(ctx context.Context, v stackView, space memory.S
 		fmt.Fprintf(&b, "%9s ", size)
 	}
 	sp, ret := s.addressText(f.SP), s.addressText(f.Return)
-	if s.contextMachine() == x86Machine {
-		sp = s.addressText(f.Context().GPR[amd64.RBP])
-	}
 	if row.inline != nil {
 		sp, ret = inlineSP, inlineNumber
 	}
@@ -222,8 +218,11 @@ func (s *Session) rawStack(ctx context.Context, c *expr.Cursor) error {
 		return ctx.Err()
 	}
 	below := uint64(0x10)
-	if amd64Part(regs) == nil { // no return address and frame pointer lie there
+	switch {
+	case amd64Part(regs) == nil: // no return address and frame pointer lie there
 		below = 0
+	case x86Code(regs):
+		below = 8
 	}
 	at, space := st.Frames[0].CallerSP-below, s.space()
 	for range count {

@@ -155,7 +155,7 @@ func TestX86Minidump(t *testing.T) {
 		Threads: []dumptest.MinidumpThread{{ID: 0x10, TEB: 0x7000, Context: regs}},
 		Modules: []dumptest.MinidumpModule{{Path: `C:\app\small.exe`, Base: 0x10000, Size: 0x4000}},
 		Memory: []dumptest.MinidumpMemory{
-			{VA: 0x10000, Data: []byte{0xc3, 0x90}},
+			{VA: 0x10000, Data: []byte{0x90, 0xc3}},
 			{VA: 0x20000, Data: stack},
 			{VA: 0x7030, Data: []byte{0, 0x50, 0, 0}},
 		},
@@ -167,8 +167,8 @@ func TestX86Minidump(t *testing.T) {
 		"? @$peb":      "Evaluate expression: 20480 = 00005000\n",
 		"dd 20010 L2":  "00020010  00020020 00010100\n",
 		"dps 20014 L1": "00020014  00010100 small+0x100\n",
-		"u @eip L1":    "small:\n00010000 c3              ret\n",
-		"kn":           " # ChildEBP RetAddr      \n00 00020010 00010100     small\n01 00020020 00000000     small+0x100\n",
+		"u @eip L1":    "small:\n00010000 90              nop\n",
+		"kn":           " # ChildEBP RetAddr      \nWARNING: Stack unwind information not available. Following frames may be wrong.\n00 00020010 00010100     small\n01 00020020 00000000     small+0x100\n",
 		"lm":           "start    end        module name\n00010000 00014000   small    T (no symbols)           \n",
 	} {
 		if got := answer(s, line); strings.TrimRight(got, " \n") != strings.TrimRight(want, " \n") {

@@ -136,7 +136,7 @@ func isPlainModule(name string) bool {
 // unresolvedModule is the error for a module that is not there: the text up to
 // it is quoted, and the caret stands behind it.
 func (s *Session) unresolvedModule(text string) error {
-	return Failf("%*s^ Couldn't resolve '%s'", len(s.Prompt())+len(text)+1, "", text)
+	return Failf("%*s^ Couldn't resolve '%s'", s.promptWidth()+len(text)+1, "", text)
 }
 
 // A matcher decides which names x lists.

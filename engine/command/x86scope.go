@@ -1,87 +1,82 @@
 package command
 
 import (
-	"context"
 	"encoding/binary"
-	"fmt"
+	"errors"
 
 	"kdap/engine/arch/amd64"
 	"kdap/engine/arch/x86"
 	"kdap/engine/dump"
-	"kdap/engine/format"
-	"kdap/engine/memory"
-	"kdap/engine/types"
 	"kdap/engine/windows"
 )
 
 // x86Machine is the effective machine of 32-bit code.
 const x86Machine = "x86"
 
-// setX86Thread is .thread /w: the registers of a thread's 32-bit code. Those of
-// a WOW64 thread are in a block its TEB points at; of other threads there are
-// only the lower halves of the 64-bit ones.
+// setX86Thread is .thread /w: the registers of a thread's 32-bit code; of a thread
+// that runs none the lower halves of the 64-bit ones.
 func (s *Session) setX86Thread(t windows.Thread) {
-	regs, err := s.wow64Registers(t)
-	if err != nil {
-		s.notef("%v", err)
-		s.printf("The context is partially valid. Only x86 user-mode context is available.\n")
-		regs = &x86.Context{}
-		if c := amd64Part(s.scope.regs); c != nil {
-			regs.Context = lowerHalves(c)
-		}
-	}
-	s.setRegisters(regs)
+	s.printf("The context is partially valid. Only x86 user-mode context is available.\n")
 	s.settings.machine = x86Machine
+	if err := s.enterX86(); err != nil {
+		s.notef("%v", err)
+		regs := &x86.Context{}
+		if c := amd64Part(s.scope.regs); c != nil {
+			regs = x86.Lower(c)
+		}
+		s.setRegisters(regs)
+	}
+	s.scope.set = true
 	s.printf("x86 context set\n")
 }
 
-func lowerHalves(c *amd64.Context) amd64.Context {
-	low := *c
-	low.RIP &= 0xffffffff
-	for i := range low.GPR {
-		low.GPR[i] &= 0xffffffff
+// setMachine makes a machine the effective one. The registers of the thread in
+// whose 32-bit code one looks are those of that code.
+func (s *Session) setMachine(name string) {
+	s.settings.machine = name
+	switch {
+	case name == x86Machine:
+		if err := s.enterX86(); err != nil && !errors.Is(err, windows.ErrNotWOW64) {
+			s.notef("%v", err)
+		}
+	case s.scope.wide != nil:
+		s.scope.regs, s.scope.wide = s.scope.wide, nil
+		s.scope.base, s.scope.frame = 0, frameScope{}
 	}
-	return low
 }
 
-// Where the 32-bit registers are, in WOW64_CPURESERVED (agreed by public
-// descriptions of WOW64): slot 1 of the 64-bit thread's TLS points at it.
-const (
-	wow64Slot   = 1
-	wow64Header = 4
-)
+// enterX86 makes the registers of the current thread's 32-bit code the context.
+// It leaves a context alone that .trap or .cxr set.
+func (s *Session) enterX86() error {
+	c, ok := s.scope.regs.(*amd64.Context)
+	if !ok || s.scope.ofOther || s.scope.thread.Addr() == 0 {
+		return windows.ErrNotWOW64
+	}
+	side, err := s.scope.thread.WOW64()
+	if err != nil {
+		return err
+	}
+	regs := x86.Lower(c)
+	if !windows.InCode32(c) {
+		if regs, err = side.Registers(); err != nil {
+			return err
+		}
+	}
+	s.scope.wide, s.scope.regs = s.scope.regs, regs
+	s.scope.base, s.scope.frame = 0, frameScope{}
+	s.code.next = nil
+	return nil
+}
 
-// wow64Registers reads the 32-bit registers that a WOW64 thread saved when it
-// went into 64-bit code.
-func (s *Session) wow64Registers(t windows.Thread) (*x86.Context, error) {
-	p, err := t.Process()
-	if err != nil {
-		return nil, err
+// hasX86 tells whether the thread at addr, 0 for the current processor's, runs
+// 32-bit code.
+func (s *Session) hasX86(addr uint64) bool {
+	t := s.sys.Thread(addr)
+	if addr == 0 {
+		t, _ = s.processorThread(s.scope.cpu)
 	}
-	if wow, err := p.WOW64(); err != nil || !wow {
-		return nil, fmt.Errorf("thread %#x runs no 32-bit code", t.Addr())
-	}
-	space, err := p.Space()
-	if err != nil {
-		return nil, err
-	}
-	teb, err := t.TEB()
-	if err != nil {
-		return nil, err
-	}
-	tebType, err := s.sys.Type("_TEB")
-	if err != nil {
-		return nil, err
-	}
-	block, err := types.NewObject(space, tebType, teb).Field("TlsSlots").Index(wow64Slot).Uint()
-	if err != nil {
-		return nil, err
-	}
-	b, err := memory.ReadBytes(space, block+wow64Header, x86.ContextMinimum)
-	if err != nil {
-		return nil, fmt.Errorf("32-bit registers of thread %#x: %w", t.Addr(), err)
-	}
-	return x86.ParseContext(b)
+	_, err := t.WOW64()
+	return err == nil
 }
 
 // showX86 prints the integer registers of 32-bit code.
@@ -92,38 +87,6 @@ func (s *Session) showX86(c *amd64.Context) {
 	// The names of the parity flag are the right way round here.
 	const parity = 1 << 2
 	s.printf("eip=%08x esp=%08x ebp=%08x %s\n", uint32(c.RIP), g(amd64.RSP), g(amd64.RBP), flagsText(c.EFlags^parity))
-}
-
-// printX86Stack prints the frames that ebp links.
-func (s *Session) printX86Stack(ctx context.Context, v stackView, c *amd64.Context, count int) error {
-	number, width := "", len(s.addressText(0))
-	if v.numbers {
-		number = " # "
-	}
-	s.printf("%s%-*s %-*s\n", number, width, "ChildEBP", width+len("     "), "RetAddr")
-	warned := false
-	st := s.walk(ctx, &x86.Context{Context: *c}, min(count, maxFrames))
-	for i, f := range st.Frames {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		name := s.symbolText(ctx, f.IP)
-		if name == "" {
-			name = bareAddress(f.IP)
-			if !warned {
-				s.printf("WARNING: Frame IP not in any known module. Following frames may be wrong.\n")
-			}
-			warned = true
-		}
-		if v.numbers {
-			number = frameNumber(s.scope.base+i) + " "
-		}
-		s.printf("%s%s %s     %s\n", number, format.Addr32(f.Context().GPR[amd64.RBP]), format.Addr32(f.Return), name)
-	}
-	if st.Ended != nil {
-		s.notef("the walk ended: %v", st.Ended)
-	}
-	return ctx.Err()
 }
 
 // exception32Size is the size of a 32-bit EXCEPTION_RECORD.

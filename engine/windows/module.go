@@ -317,8 +317,11 @@ func (p Process) ldrModules(ctx context.Context, peb uint64) (mods []*Module, er
 		more, e := p.wow64Modules(ctx, space)
 		for _, m := range more {
 			// The 64-bit list of a WOW64 process holds the program itself too.
-			if !slices.ContainsFunc(mods, func(o *Module) bool { return o.Base == m.Base }) {
+			i := slices.IndexFunc(mods, func(o *Module) bool { return o.Base == m.Base })
+			if i < 0 {
 				mods = append(mods, m)
+			} else {
+				mods[i].WOW64 = true
 			}
 		}
 		errs = append(errs, e...)
@@ -331,6 +334,11 @@ func (p Process) wow64Modules(ctx context.Context, space memory.Space) ([]*Modul
 	if err != nil || peb32 == 0 {
 		return nil, compact(err)
 	}
+	return p.narrowModules(ctx, space, peb32)
+}
+
+// narrowModules lists the modules of the loader's list of a 32-bit PEB.
+func (p Process) narrowModules(ctx context.Context, space memory.Space, peb32 uint64) ([]*Module, []error) {
 	ldr, err := memory.ReadUint(space, peb32+peb32Ldr, 4)
 	if err != nil || ldr == 0 {
 		return nil, compact(err)
@@ -363,6 +371,7 @@ func (p Process) vadModules(ctx context.Context) iter.Seq2[*Module, error] {
 			yield(nil, err)
 			return
 		}
+		wow, _ := p.WOW64()
 		for v, err := range p.VADs(ctx) {
 			if err != nil {
 				if !yield(nil, err) {
@@ -385,6 +394,10 @@ func (p Process) vadModules(ctx context.Context) iter.Seq2[*Module, error] {
 			m.Name = moduleName(m.ImageName)
 			if stamp, sum, err := m.Stamp(ctx); err == nil {
 				m.TimeDateStamp, m.CheckSum, m.HasTimeDateStamp = stamp, sum, true
+			}
+			if wow {
+				img, err := m.Image()
+				m.WOW64 = err == nil && img.Machine == pe.MachineI386
 			}
 			if !yield(m, nil) {
 				return

@@ -113,8 +113,8 @@ func (s *System) Walk(ctx context.Context, w Walk) Stack {
 	}
 	switch regs := w.Regs.(type) {
 	case *amd64.Context:
-		if in32BitCode(regs) {
-			return walkX86(ctx, w, narrow(regs), WOW64Frame, 0)
+		if InCode32(regs) {
+			return walkX86(ctx, w, *x86.Lower(regs), WOW64Frame, 0)
 		}
 		return s.walkAMD64(ctx, w, *regs)
 	case *x86.Context:
@@ -169,8 +169,8 @@ func (s *System) walkAMD64(ctx context.Context, w Walk, regs amd64.Context) Stac
 		if next.RIP == 0 {
 			return st
 		}
-		if step.MachineFrame != 0 && in32BitCode(&next) {
-			more := walkX86(ctx, w, narrow(&next), WOW64Frame, i+1)
+		if step.MachineFrame != 0 && InCode32(&next) {
+			more := walkX86(ctx, w, *x86.Lower(&next), WOW64Frame, i+1)
 			return Stack{Frames: append(st.Frames, more.Frames...), Ended: more.Ended}
 		}
 		regs = next

@@ -182,16 +182,5 @@ func (t Thread) stack32(ctx context.Context, side *WOW64Thread, first, limit int
 	return walkX86(ctx, Walk{Space: side.space, Modules: p.UserModules(ctx), Limit: limit}, *regs, WOW64Frame, first)
 }
 
-// in32BitCode tells registers that a processor has in the 32-bit code of a
-// process.
-func in32BitCode(regs *amd64.Context) bool { return regs.CS == codeSelector32 && regs.RIP>>32 == 0 }
-
-// narrow returns what 32-bit code sees of the registers.
-func narrow(regs *amd64.Context) x86.Context {
-	low := *regs
-	low.RIP &= 0xffffffff
-	for i := range low.GPR {
-		low.GPR[i] &= 0xffffffff
-	}
-	return x86.Context{Context: low}
-}
+// InCode32 tells registers that a processor has in the 32-bit code of a process.
+func InCode32(regs *amd64.Context) bool { return regs.CS == codeSelector32 && regs.RIP>>32 == 0 }

@@ -63,6 +63,16 @@ func ParseContext(b []byte) (*Context, error) {
 	return c, nil
 }
 
+// Lower returns what 32-bit code sees of the registers of a 64-bit processor.
+func Lower(c *amd64.Context) *Context {
+	low := *c
+	low.RIP &= 0xffffffff
+	for i := range low.GPR {
+		low.GPR[i] &= 0xffffffff
+	}
+	return &Context{low}
+}
+
 // At implements arch.Registers.
 func (c *Context) At(pc, sp uint64) arch.Registers {
 	moved := *c
