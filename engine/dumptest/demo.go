@@ -20,6 +20,7 @@ const (
 func Demo() *Dump {
 	m := NewMachine(Options{
 		Runs: []Run{{1, 0x9e}, {0x100, 0x1400}, {0x8000, 0x600}}, Processors: 4, InvalidPteMask: 0x0000_2000_0000_0000, Shadow: true,
+		Firmware: demoFirmware(),
 	})
 	m.AddAbsentDriver("hal.dll", 0x6000, 0x71b2c0de)
 	m.AddAbsentDriver("stornvme.sys", 0x2f000, 0x5c3a1e77)
@@ -30,8 +31,9 @@ func Demo() *Dump {
 	demoSystem(m)
 	services := demoServices(m)
 	desk := demoDesktop(m, services)
-	demoQuill(m, desk)
+	quill := demoQuill(m, desk)
 	demoFerry(m, desk)
+	demoRegistry(m, desk, quill)
 	return m.Finish()
 }
 
@@ -123,7 +125,7 @@ func demoDesktop(m *Machine, services *Process) *Process {
 }
 
 // demoQuill is the program that leaks.
-func demoQuill(m *Machine, shell *Process) {
+func demoQuill(m *Machine, shell *Process) *Process {
 	p := m.AddProcess(ProcessOptions{
 		PPID: shell.pid, Name: "QuillPress.exe", Image: "quillpress.exe", Folder: `C:\Users\ines\QuillPress`, User: "ines", Session: 1,
 		CommandLine:      `"C:\Users\ines\QuillPress\QuillPress.exe" /preview "Harbour News 17.qpn"`,
@@ -138,6 +140,7 @@ func demoQuill(m *Machine, shell *Process) {
 	p.AddHandle(m.NewFile(`\Users\ines\QuillPress\preview.tmp`), 0x12019f, 0)
 	p.AddHandle(p.threads[1].va, 0x1fffff, 0)
 	leak(p)
+	return p
 }
 
 // leak lays the cached pages: the newest in memory, the others paged out.

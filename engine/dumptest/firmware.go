@@ -183,9 +183,13 @@ func (s *SMBIOS) Bytes() []byte {
 // defaultSMBIOS is a small table: firmware, system, board, end.
 func defaultSMBIOS() *SMBIOS {
 	s := &SMBIOS{Major: 3, Minor: 2}
+	defaultStructures(s)
+	return s.End(0)
+}
+
+func defaultStructures(s *SMBIOS) {
 	s.Add(0, []byte{1, 2, 0, 0xe0, 3, 0x7f, 8, 0, 0, 0, 0, 0, 0, 0, 3, 0x0d, 2, 9, 0xff, 0xff}, "Tidewater Firmware", "TW42 (2.9)", "01/15/2024")
 	system := append([]byte{1, 2, 3, 4}, bytes.Repeat([]byte{0x5a}, 16)...)
 	s.Add(1, append(system, 6, 5, 6), "Tidewater", "Jetty 7", "Rev C", "TW-0001", "JETTY-7-C", "Jetty")
 	s.Add(2, []byte{1, 2, 3, 0, 0, 9, 0, 0, 0, 10, 0}, "Tidewater", "JT7-MAIN", "1.1")
-	return s.End(0)
 }

@@ -36,6 +36,9 @@ func readKernel(t *testing.T, target *engine.Target, truth *dumptest.Truth) {
 			typ, err := o.TypeName()
 			compare(t, fmt.Sprintf("%stype (%v)", at, err), typ, w.Type)
 			name, err := o.Name()
+			if w.Type == "Key" { // its name is its path, which no directory has
+				name, err = o.Title()
+			}
 			compare(t, fmt.Sprintf("%sname (%v)", at, err), name, w.Name)
 		}
 	}
