@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kdap/engine/windows"
 	"kdap/engine/windows/heap"
 )
 
@@ -26,13 +27,9 @@ type heapCall struct {
 }
 
 func runHeap(ctx context.Context, s *Session, c *Call) error {
-	if s.scope.process.Addr() == 0 {
-		return Failf("Unable to get the current process data")
-	}
-	owner, err := heap.Of(s.scope.process)
+	owner, err := s.heapOwner()
 	if err != nil {
-		s.notef("%v", err)
-		return Failf("Unable to read PEB")
+		return err
 	}
 	h := &heapCall{s: s, c: c, owner: owner}
 	if c.Args.Done() {
@@ -69,6 +66,26 @@ func runHeap(ctx context.Context, s *Session, c *Call) error {
 		return Failf("Invalid option -%s", option)
 	}
 	return h.show(ctx, what)
+}
+
+// heapOwner is the process context as the owner of heaps.
+func (s *Session) heapOwner() (*heap.Process, error) {
+	p, err := s.debuggee.process(s)
+	if err != nil {
+		return nil, err
+	}
+	addr, err := s.debuggee.peb(s)
+	if err == nil && addr == 0 {
+		err = windows.ErrNoPEB
+	}
+	if err != nil {
+		return nil, s.failure(err, "Unable to read PEB")
+	}
+	peb, err := p.EnvironmentAt(addr)
+	if err != nil {
+		return nil, s.failure(err, "Unable to read PEB")
+	}
+	return heap.OfBlock(p, peb), nil
 }
 
 // list prints the heaps and their kinds.

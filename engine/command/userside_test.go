@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"kdap/engine"
 	"kdap/engine/dumptest"
 )
 
@@ -12,6 +13,7 @@ import (
 // critical sections that ntdll lists, TLS slots, last errors.
 type ferrySide struct {
 	s                      *Session
+	symbols                string
 	process, teb           uint64
 	fast, ramp, deck       uint64 // sections
 	ids                    [2]uint64
@@ -55,7 +57,13 @@ func ferryDump(t *testing.T) ferrySide {
 		p.Space.U64(at, links[(i+1)%len(links)])
 		p.Space.U64(at+8, links[(i+len(links)-1)%len(links)])
 	}
-	f.s = writtenSession(t, m.Finish())
+	path, symbols := dumptest.WriteFile(t, m.Finish())
+	target, err := engine.Open(t.Context(), path, engine.Options{SymbolPath: symbols, ImagePath: symbols, CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = target.Close() })
+	f.s, f.symbols = NewSession(target, Options{DumpPath: path}), symbols
 	for _, process := range dumpProcesses(t, f.s) {
 		if process.name == "ferry.exe" {
 			f.process = process.addr

@@ -32,7 +32,7 @@ var kernelWords = map[string]bool{
 // userExtensions are the extension commands that a process is enough for.
 var userExtensions = map[string]bool{
 	"!gle": true, "!gflag": true, "!cs": true, "!critsec": true, "!tls": true, "!envvar": true, "!exchain": true,
-	"!dflink": true, "!dblink": true, "!slist": true, "!rtlavl": true, "!gentable": true, "!kb": true, "!kv": true, "!dt": true, "!do": true, "!version": true,
+	"!dflink": true, "!dblink": true, "!slist": true, "!rtlavl": true, "!gentable": true, "!kb": true, "!kv": true, "!dt": true, "!do": true, "!version": true, "!heap": true,
 	"!filetime": true, "!str": true, "!ustr": true, "!hstring": true, "!hstring2": true, "!bitcount": true,
 	"!runaway": true, "!uniqstack": true, "!findstack": true,
 	"!lmi": true, "!dh": true, "!chksym": true, "!sym": true, "!help": true, "!error": true,

@@ -17,6 +17,21 @@ import (
 //go:embed notyet.txt
 var notYet string
 
+// spellingList are the words that commands have besides their names.
+//
+//go:embed spellings.txt
+var spellingList string
+
+// spellings returns a command's further words.
+func spellings(c *command.Command) []string {
+	for line := range strings.Lines(spellingList) {
+		if name, words, ok := strings.Cut(line, ": "); ok && name == c.Names[0] {
+			return strings.Fields(words)
+		}
+	}
+	return nil
+}
+
 // A subject is commands that are missing.
 type subject struct {
 	name  string
@@ -93,7 +108,7 @@ func indexText(pages []docs.Page) string {
 	all := slices.Clone(command.All())
 	slices.SortStableFunc(all, func(a, b *command.Command) int { return strings.Compare(sortKey(a.Names[0]), sortKey(b.Names[0])) })
 	for _, c := range all {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", codes(c.Names), state(c, pages), cell(c.Short))
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", codes(slices.Concat(c.Names, spellings(c))), state(c, pages), cell(c.Short))
 	}
 	b.WriteString("\n### Refused\n\nThe commands below print the sentence, with the word for X. Where *WinDbg's words* stands, WinDbg refuses the word in a dump,\n" +
 		"too: its answer is the output and the sentence is a note.\n\n| Commands | Sentence | |\n|---|---|---|\n")

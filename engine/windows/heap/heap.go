@@ -58,8 +58,12 @@ func Of(p windows.Process) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Process{proc: p, peb: peb}, nil
+	return OfBlock(p, peb), nil
 }
+
+// OfBlock returns the owner of the heaps that a PEB lists: in the dump of a
+// process no EPROCESS leads to it.
+func OfBlock(p windows.Process, peb windows.PEB) *Process { return &Process{proc: p, peb: peb} }
 
 // A Heap is one heap of a process. It holds what was read of its header.
 type Heap struct {
@@ -283,7 +287,7 @@ func (h Heap) UserOffset() uint64 { return h.l.header }
 
 // ntdll returns the process's ntdll, of the 32-bit part when narrow.
 func (p *Process) ntdll(ctx context.Context, narrow bool) *windows.Module {
-	for _, m := range p.proc.UserModules(ctx).All() {
+	for _, m := range p.proc.Modules(ctx).All() {
 		if m.WOW64 == narrow && strings.EqualFold(m.ImageName, "ntdll.dll") {
 			return m
 		}
