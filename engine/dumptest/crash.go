@@ -23,6 +23,17 @@ var byHand = []string{
 	"keypad!KeypadInterruptService", "keypad!KeypadCheckCrashKeys",
 }
 
+// Faulted is the small machine, crashed by its keyboard driver: the interrupt
+// routine wrote to an address of no memory, bug check 0xD1.
+func Faulted() *Dump {
+	return SmallWith(Options{BugCheck: 0xd1, Crash: Crash{
+		Stack: append(append([]string{}, byHand...), "trap nt!KiPageFault"),
+		Lay: func(_ *Machine, c *CrashState) [4]uint64 {
+			return [4]uint64{poolBase + 0x3f000010, 2, 1, c.IP()}
+		},
+	}}).Finish()
+}
+
 // CrashState is what the last trap of a crash interrupted.
 type CrashState struct {
 	m     *Machine

@@ -215,6 +215,11 @@ func (c *Client) Groups(ctx context.Context) (GroupsResult, error) {
 	return ask[GroupsResult](ctx, c, "groups", nil)
 }
 
+// Analyze explains the crash.
+func (c *Client) Analyze(ctx context.Context) (AnalyzeResult, error) {
+	return ask[AnalyzeResult](ctx, c, "analyze", struct{}{})
+}
+
 // Stack returns frames of a thread.
 func (c *Client) Stack(ctx context.Context, p StackParams) (StackResult, error) {
 	return ask[StackResult](ctx, c, "stack", p)

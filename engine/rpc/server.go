@@ -138,6 +138,7 @@ func methods() map[string]method {
 		"open":            of(onOpen),
 		"system":          withTarget(onSystem),
 		"bugcheck":        withTarget(onBugCheck),
+		"analyze":         withTarget(onAnalyze),
 		"list":            withTarget(onList),
 		"list/next":       withTarget(onListNext),
 		"list/close":      withTarget(onListClose),
