@@ -35,6 +35,9 @@ type Options struct {
 	// Relative is "" for the kernel that has a PDB, "older" or "newer" for one
 	// with other types, which only the dump's own ISF table tells.
 	Relative string
+	// NtdllTypes gives ntdll, too, a table with the kernel's types, as Windows'
+	// own symbols have them, in place of its PDB.
+	NtdllTypes bool
 	// LA57 uses five levels of page tables.
 	LA57 bool
 	// Shadow gives each process a second, user-mode page table root.
@@ -177,6 +180,8 @@ func NewMachine(o Options) *Machine {
 func (m *Machine) newSpace(root uint64) *Space {
 	if root == 0 {
 		root = m.phys.alloc()
+	} else if m.phys.taken[root] {
+		panic("dumptest: the page of a page table root is taken")
 	}
 	m.phys.taken[root] = true
 	s := &Space{m: m, root: root}

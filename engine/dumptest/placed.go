@@ -10,7 +10,7 @@ import (
 // frame of its own: calls in it return where the test says.
 type PlacedFunction struct {
 	Name  string
-	RVA   uint32
+	RVA   uint32            // not of copies
 	Frame uint32            // bytes of its frame, the return address included
 	Calls map[uint32]string // by offset of the return: what is called; "" through a register
 
@@ -46,7 +46,13 @@ func (im *Image) Placed(size uint32, functions ...PlacedFunction) *Image {
 		}
 		n.Symbols = append(n.Symbols, Symbol{name, rva, true})
 	}
-	for _, f := range functions {
+	functions = slices.Clone(functions)
+	for i, f := range functions {
+		if f.Copy != "" {
+			code, _ := im.functionAt(im.Sym(f.Copy))
+			f.RVA = f.Return - (im.returnAfterCall(code, "", 0, 1) - code.begin)
+			functions[i] = f
+		}
 		place(f.Name, f.RVA)
 		for _, label := range slices.Sorted(maps.Keys(f.Labels)) {
 			place(label, f.Labels[label])
@@ -87,10 +93,8 @@ func (im *Image) retarget(old map[string]uint32) {
 func (im *Image) lay(from *Image, f PlacedFunction, tail uint32) uint32 {
 	if f.Copy != "" {
 		code, _ := from.functionAt(from.Sym(f.Copy))
-		ret := from.returnAfterCall(code, "", 0, 1)
-		begin := f.Return - (ret - code.begin)
-		copy(im.mapped[begin:], from.mapped[code.begin:code.end])
-		im.functions = append(im.functions, function{begin, begin + code.end - code.begin, code.unwind})
+		copy(im.mapped[f.RVA:], from.mapped[code.begin:code.end])
+		im.functions = append(im.functions, function{f.RVA, f.RVA + code.end - code.begin, code.unwind})
 		return tail
 	}
 	end := f.RVA + 0x20

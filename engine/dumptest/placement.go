@@ -65,3 +65,9 @@ func (h *Heap) AllocAt(user, size uint64) uint64 {
 	}
 	return user
 }
+
+// DefaultHeap is the process's first heap.
+func (p *Process) DefaultHeap() *Heap { return p.heaps[0] }
+
+// Commit fixes how many bytes of the last segment have memory.
+func (h *Heap) Commit(n uint64) { h.last().commit = n }

@@ -117,7 +117,20 @@ func (d *Dump) WriteSymbols(dir string, kinds SymbolKind) error {
 	if err := os.MkdirAll(filepath.Join(dir, "isf"), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "isf", nt.ISFName()), nt.isf(d.m.l), 0o644)
+	tables := []*Image{nt}
+	if d.m.opts.NtdllTypes {
+		ntdll := LoadImage("ntdll.dll")
+		tables = append(tables, ntdll)
+		if err := os.RemoveAll(filepath.Join(dir, ntdll.PDB.Base())); err != nil {
+			return err
+		}
+	}
+	for _, im := range tables {
+		if err := os.WriteFile(filepath.Join(dir, "isf", im.ISFName()), im.isf(d.m.l), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SymbolFiles returns symbol files by their path in a symbol store.
