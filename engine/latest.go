@@ -32,9 +32,9 @@ func (t *Target) begin() *Target {
 // now. It is t itself until Improve found better ones.
 func (t *Target) Latest() *Target { return t.line.latest.Load() }
 
-// Improve looks with f for symbols that describe the system's structures, if
-// the dump's latest target has none, and makes a target with them the latest.
-// It returns the latest, moved or not.
+// Improve looks with f for symbols that describe the system's structures, or at
+// least name its routines, if the dump's latest target has none, and makes a
+// target with them the latest. It returns the latest, moved or not.
 func (t *Target) Improve(ctx context.Context, f *symbols.Finder) *Target {
 	l := t.line
 	l.improves.Lock()
@@ -54,12 +54,23 @@ func (t *Target) Improve(ctx context.Context, f *symbols.Finder) *Target {
 		}
 		next.System = sys
 	}
-	if !next.System.Described() || ctx.Err() != nil {
+	if quality(next.System) <= quality(old.System) || ctx.Err() != nil {
 		return old
 	}
 	l.latest.Store(next)
 	l.tell(next)
 	return next
+}
+
+// quality ranks what a system is read with.
+func quality(s *windows.System) int {
+	switch {
+	case s.Described():
+		return 2
+	case s.HasSymbols():
+		return 1 // names, but no types
+	}
+	return 0
 }
 
 // Adopt looks with f for symbols of modules that the target found none for, and

@@ -18,7 +18,7 @@ import (
 func (s *Session) offer(m *windows.Module, t *symbols.Table, err error) {
 	switch {
 	case m.DescribesSystem():
-		s.better = s.better || !s.sys.Described() && s.sys.DescribedBy(m, t)
+		s.better = s.better || err == nil && (!s.sys.HasSymbols() || !s.sys.Described() && s.sys.DescribedBy(m, t))
 	case err == nil && s.symbols.own != nil:
 		s.found = append(s.found, m)
 	}

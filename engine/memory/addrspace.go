@@ -52,11 +52,12 @@ func NewAddressSpace(phys Physical, tr Translator, dtb uint64, kernel Space) *Ad
 }
 
 // WithResolver returns an address space over the same tables that asks resolve
-// for the prototype PTEs of pages whose entries leave them to the VADs. It must
-// not read through the address space that is returned.
-func (a *AddressSpace) WithResolver(resolve func(va uint64) (pte uint64, ok bool)) *AddressSpace {
+// for the prototype PTEs of pages whose entries leave them to the VADs, and gap,
+// which may be nil, how far around it knows none. They must not read through the
+// address space that is returned.
+func (a *AddressSpace) WithResolver(resolve func(va uint64) (pte uint64, ok bool), gap func(va uint64) (first, last uint64)) *AddressSpace {
 	b := &AddressSpace{tables: a.tables, tr: a.tr, shared: a.shared}
-	b.tables.Resolve = resolve
+	b.tables.Resolve, b.tables.Gap = resolve, gap
 	return b
 }
 
@@ -159,7 +160,7 @@ func (a *AddressSpace) askShared(va uint64, err error) bool {
 func (a *AddressSpace) Mapped(ctx context.Context, first, last uint64) iter.Seq2[Translation, error] {
 	return func(yield func(Translation, error) bool) {
 		tables := a.tables
-		tables.Resolve = nil
+		tables.Resolve, tables.Gap = nil, nil
 		first &^= PageSize - 1
 		for n := 1; ; n++ {
 			if n%1024 == 0 && ctx.Err() != nil {

@@ -10,6 +10,9 @@ type Tables struct {
 	// Resolve finds the prototype PTE of an address whose own entry leaves it
 	// to the VAD: it returns the PTE's address in Kernel. It may be nil.
 	Resolve func(va uint64) (pte uint64, ok bool)
+	// Gap returns the first and the last address around one that Resolve knows
+	// nothing of, of which it knows nothing either. Nil when only that one is sure.
+	Gap func(va uint64) (first, last uint64)
 }
 
 // A Translator knows the page tables of one processor. It keeps no state.

@@ -128,7 +128,7 @@ func (p Process) Space() (memory.Space, error) {
 	if space, ok := p.sys.processSpaces.Load(p.Addr()); ok {
 		return space.(*memory.AddressSpace), nil
 	}
-	space, _ := p.sys.processSpaces.LoadOrStore(p.Addr(), p.sys.SpaceOf(dtb).WithResolver(p.resolver()))
+	space, _ := p.sys.processSpaces.LoadOrStore(p.Addr(), p.withPrototypes(p.sys.SpaceOf(dtb)))
 	return space.(*memory.AddressSpace), nil
 }
 

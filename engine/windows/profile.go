@@ -41,6 +41,17 @@ func (s *System) Described() bool {
 	return m != nil && s.DescribedBy(m, m.Symbols(context.Background()))
 }
 
+// HasSymbols reports whether there is a symbol file of the module that describes
+// the system's structures. It may do without types.
+func (s *System) HasSymbols() bool {
+	m := s.typeModule()
+	if m == nil {
+		return false
+	}
+	m.Symbols(context.Background())
+	return m.SymbolsErr() == nil
+}
+
 // DescribedBy reports whether t, the symbols of module m, describes the
 // system's structures: that of another module does not.
 func (s *System) DescribedBy(m *Module, t *symbols.Table) bool {

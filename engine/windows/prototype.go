@@ -27,11 +27,11 @@ type mappedRange struct {
 	first, last uint64 // addresses of its first and last contiguous PTE
 }
 
-// resolver returns the function that an address space asks for the prototype
-// PTE of an address. It reads the kernel's address space only.
-func (p Process) resolver() func(va uint64) (pte uint64, ok bool) {
+// withPrototypes returns an address space of the process that knows its
+// prototype PTEs. They are looked for in the kernel's address space only.
+func (p Process) withPrototypes(a *memory.AddressSpace) *memory.AddressSpace {
 	r := &prototypes{proc: p}
-	return r.find
+	return a.WithResolver(r.find, r.gap)
 }
 
 func (r *prototypes) load() {
@@ -50,16 +50,41 @@ func (r *prototypes) load() {
 	slices.SortStableFunc(r.ranges, func(a, b mappedRange) int { return cmp.Compare(a.start, b.start) })
 }
 
-// find looks for the range that holds va.
-func (r *prototypes) find(va uint64) (uint64, bool) {
-	if va >= userEnd {
-		return 0, false
-	}
+// below returns the index of the last range that begins at or below va, or -1.
+func (r *prototypes) below(va uint64) int {
 	r.once.Do(r.load)
 	i, found := slices.BinarySearchFunc(r.ranges, va, func(m mappedRange, va uint64) int { return cmp.Compare(m.start, va) })
 	if !found {
 		i--
 	}
+	return i
+}
+
+// gap returns the first and the last address around va that lie in no range.
+func (r *prototypes) gap(va uint64) (first, last uint64) {
+	if va >= userEnd {
+		return userEnd, ^uint64(0)
+	}
+	i := r.below(va)
+	last = userEnd - 1
+	if i+1 < len(r.ranges) {
+		last = r.ranges[i+1].start - 1
+	}
+	switch {
+	case i < 0:
+		return 0, last
+	case va <= r.ranges[i].end:
+		return va, va // in a range, but behind its PTEs
+	}
+	return r.ranges[i].end + 1, last
+}
+
+// find looks for the range that holds va.
+func (r *prototypes) find(va uint64) (uint64, bool) {
+	if va >= userEnd {
+		return 0, false
+	}
+	i := r.below(va)
 	if i < 0 || va > r.ranges[i].end {
 		return 0, false
 	}

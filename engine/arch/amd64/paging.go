@@ -293,15 +293,22 @@ func (w *walk) software(name string, entry uint64) *memory.ReadError {
 const protoName = "prototype PTE"
 
 // resolve asks the VADs for the prototype PTE of the address, which it keeps.
-// What they say holds for one page only.
+// A PTE holds for one page only; that there is none, as far as the VADs say.
 func (w *walk) resolve() bool {
 	if w.m.Resolve == nil {
 		return false
 	}
-	w.span = memory.PageSize
+	va := w.t.VA
 	var ok bool
-	w.proto, ok = w.m.Resolve(w.t.VA)
-	return ok
+	if w.proto, ok = w.m.Resolve(va); ok || w.m.Gap == nil {
+		w.span = memory.PageSize
+		return ok
+	}
+	first, last := w.m.Gap(va)
+	for w.span > memory.PageSize && (va&^(w.span-1) < first || va|(w.span-1) > last) {
+		w.span >>= 1
+	}
+	return false
 }
 
 func (w *walk) resolved() error {

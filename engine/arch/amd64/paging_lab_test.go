@@ -173,7 +173,7 @@ func TestLabMappedFiles(t *testing.T) {
 		a := plain.WithResolver(func(va uint64) (uint64, bool) {
 			pte, ok := protos[va&^0xfff]
 			return pte, ok
-		})
+		}, nil)
 		for _, p := range m.Pages {
 			va := uint64(p.VA)
 			tr, err := a.Translate(va)

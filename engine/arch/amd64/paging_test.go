@@ -285,7 +285,7 @@ func FuzzTranslate(f *testing.F) {
 		}
 		tr := NewPaging(PagingOptions{LA57: la57, InvalidPteMask: mask})
 		kernel := memory.NewAddressSpace(r, tr, 0x2000, nil)
-		a := memory.NewAddressSpace(r, tr, 0x1000, kernel).WithResolver(func(va uint64) (uint64, bool) { return va &^ 7, va&8 != 0 })
+		a := memory.NewAddressSpace(r, tr, 0x1000, kernel).WithResolver(func(va uint64) (uint64, bool) { return va &^ 7, va&8 != 0 }, nil)
 		got, err := a.Translate(va)
 		if len(got.Steps) > 6 {
 			t.Fatalf("%d steps", len(got.Steps))
@@ -319,7 +319,7 @@ func TestTranslateResolver(t *testing.T) {
 		kernel := memory.NewBlocks([]memory.Block{{VA: proto, Data: r[0x50][proto&0xfff:]}})
 		a := memory.NewAddressSpace(r, NewPaging(PagingOptions{}), dtb, kernel).WithResolver(func(va uint64) (uint64, bool) {
 			return proto, va == user
-		})
+		}, nil)
 		tr, err := a.Translate(user)
 		if err != nil || tr.PFN() != 0x88 || tr.Flags&memory.ByVAD == 0 {
 			t.Errorf("level %d: %+v, %v", level, tr, err)
@@ -327,6 +327,15 @@ func TestTranslateResolver(t *testing.T) {
 		var e *memory.ReadError
 		if _, err = a.Translate(user + 1); !errors.As(err, &e) || e.Kind != memory.NotValid || e.Span != memory.PageSize {
 			t.Errorf("level %d: %+v", level, e)
+		}
+		// Where the VADs tell how far there is nothing, so does the error.
+		for _, gap := range [][3]uint64{{0, 1<<47 - 1, 1 << (12 + 9*level)}, {user + 1, user + 0x2fff, 0x1000}, {user + 1, user + 1, 0x1000}} {
+			a := memory.NewAddressSpace(r, NewPaging(PagingOptions{}), dtb, kernel).WithResolver(func(va uint64) (uint64, bool) {
+				return proto, va == user
+			}, func(uint64) (uint64, uint64) { return gap[0], gap[1] })
+			if _, err = a.Translate(user + 1); !errors.As(err, &e) || e.Span != gap[2] {
+				t.Errorf("level %d: the gap %#x to %#x: %+v", level, gap[0], gap[1], e)
+			}
 		}
 	}
 }
