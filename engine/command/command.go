@@ -80,12 +80,21 @@ func (c *Call) Option() (letters string, ok bool) {
 }
 
 // A Failure is an error in the debugger's words: its text is output.
-type Failure struct{ Text string }
+type Failure struct {
+	Text   string
+	GoesOn bool // the rest of the line is run all the same
+}
 
 func (e *Failure) Error() string { return e.Text }
 
-// Failf returns a Failure.
-func Failf(format string, args ...any) error { return &Failure{fmt.Sprintf(format, args...)} }
+// Failf returns a Failure that ends its line.
+func Failf(format string, args ...any) error { return &Failure{Text: fmt.Sprintf(format, args...)} }
+
+// Tellf returns a Failure behind which the line goes on. Most of the debugger's
+// own words are so: only what it could not read or evaluate ends a line.
+func Tellf(format string, args ...any) error {
+	return &Failure{Text: fmt.Sprintf(format, args...), GoesOn: true}
+}
 
 // ErrFailed ends a command that has printed its own failure.
 var ErrFailed = errors.New("the command failed")

@@ -49,7 +49,7 @@ func cmdProcess() *Command {
 				}
 			}
 			if opt['i'] {
-				return Failf("This operation only works on live kernel debug sessions")
+				return Tellf("This operation only works on live kernel debug sessions")
 			}
 			p, err := s.processOrDefault(addr)
 			if err != nil {
@@ -72,13 +72,13 @@ func (s *Session) processOrDefault(addr uint64) (windows.Process, error) {
 		t, p := s.processorThread(s.scope.cpu)
 		if p.Addr() == 0 || s.scope.dtb != nil && !s.sessionCanRead(t.ProcessField()) {
 			s.printf("Unable to read KTHREAD address %016x\n", t.ProcessField())
-			return p, Failf("Unable to get the current process data")
+			return p, Tellf("Unable to get the current process data")
 		}
 		return p, nil
 	}
 	p := s.sys.Process(addr)
 	if s.scope.dtb != nil && !s.sessionCanRead(addr) || !p.HasPageDirectories() {
-		return p, Failf("Process %s has invalid page directories", format.Addr(addr))
+		return p, Tellf("Process %s has invalid page directories", format.Addr(addr))
 	}
 	return p, nil
 }
@@ -163,7 +163,7 @@ func cmdThread() *Command {
 				p, err = t.AttachedProcess()
 			}
 			if err != nil {
-				return Failf("Unable to get the current process data")
+				return Tellf("Unable to get the current process data")
 			}
 			if s.scope.set {
 				s.setProcess(p)
@@ -191,17 +191,17 @@ func (s *Session) setThread(ctx context.Context, addr uint64) (windows.Thread, e
 	t := s.sys.Thread(addr)
 	kind, err := t.DispatcherType()
 	if err != nil || s.scope.dtb != nil && !s.sessionCanRead(addr) {
-		return t, Failf("Cannot read thread type from thread %s, %s", format.Addr(addr), s.unreadableStatus())
+		return t, Tellf("Cannot read thread type from thread %s, %s", format.Addr(addr), s.unreadableStatus())
 	}
 	if kind != windows.DispatcherThread {
-		return t, Failf("Invalid thread @ %s type - context unchanged.", format.Addr(addr))
+		return t, Tellf("Invalid thread @ %s type - context unchanged.", format.Addr(addr))
 	}
 	regs, err := t.Registers(ctx)
 	if err != nil {
 		if errors.Is(err, windows.ErrNotResident) {
 			s.notef("%v", err)
 		}
-		return t, Failf("Can't retrieve thread context, %s", s.unreadableStatus())
+		return t, Tellf("Can't retrieve thread context, %s", s.unreadableStatus())
 	}
 	s.scope.thread = t
 	s.setRegisters(regs)

@@ -168,7 +168,7 @@ func (k kernelDebuggee) firstModule(context.Context, *Session) *windows.Module {
 
 func (kernelDebuggee) process(s *Session) (windows.Process, error) {
 	if s.scope.process.Addr() == 0 {
-		return windows.Process{}, Failf("Unable to get the current process data")
+		return windows.Process{}, Tellf("Unable to get the current process data")
 	}
 	return s.scope.process, nil
 }

@@ -53,7 +53,7 @@ func (s *Session) dtName(ctx context.Context, d *dtCall) error {
 	if indexed {
 		v, err := s.evaluate(strings.TrimSuffix(subscript, "]"))
 		if err != nil {
-			return Failf("Symbol %s not found.", d.name)
+			return Tellf("Symbol %s not found.", d.name)
 		}
 		index = int(min(v, maxDtRows))
 	}

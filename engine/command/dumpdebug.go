@@ -192,7 +192,7 @@ const enumRow = 16
 // runEnumTag prints the blobs behind the dump's own data.
 func runEnumTag(ctx context.Context, s *Session, _ *Call) error {
 	if !s.target.Dump.HasBlobs() {
-		return Failf("Unable to start enumeration, HRESULT 0x80004002")
+		return Tellf("Unable to start enumeration, HRESULT 0x80004002")
 	}
 	for b, err := range s.target.Dump.Blobs() {
 		if err != nil && b.Size == 0 && len(b.Data) == 0 {

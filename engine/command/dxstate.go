@@ -183,14 +183,12 @@ func (h *modelHost) executeCommand(ctx context.Context, args []model.Value) (mod
 		return nil, model.Errorf("Invalid argument passed to method 'ExecuteCommand'")
 	}
 	failed := h.s.interp.failed
-	h.s.interp.failed = false
 	text, err := h.s.capture(func() error { return h.s.runBlock(ctx, string(command)) })
-	bad := err != nil || h.s.interp.failed
 	h.s.interp.failed = failed
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case bad:
+	case err != nil:
 		return nil, model.SystemError(model.CommandFailed)
 	}
 	var lines []model.Value

@@ -43,7 +43,7 @@ func cmdExr() *Command {
 			switch {
 			case err != nil:
 				s.notef("%v", err)
-				return Failf("Cannot read Exception record @ %s", s.wholeAddress(addr))
+				return Tellf("Cannot read Exception record @ %s", s.wholeAddress(addr))
 			case s.machine() == x86Machine:
 				s.showException(ctx, parseException32(b))
 			default:

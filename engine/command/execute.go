@@ -33,7 +33,8 @@ type interpreter struct {
 	loops   int  // of the loops around this command: .break leaves the inner one
 	catches int  // of the .catch blocks around this command
 	inFile  bool // the line comes from a command file that is run line by line
-	failed  bool // an extension failed: the line went on
+	failed  bool // a command failed, but the line went on
+	ended   bool // a failure ended the line
 
 	// locals are aliases that live as long as what made them: the variable of
 	// a .foreach, the arguments of a command file, @# words. The last one wins.
@@ -51,7 +52,6 @@ func (s *Session) Execute(ctx context.Context, line string, o Output) error {
 	}
 	s.interp = interpreter{}
 	s.catchUp(ctx)
-	var failed error
 	for l := range strings.SplitSeq(strings.TrimRight(line, "\r\n"), "\n") {
 		l = strings.TrimRight(l, "\r")
 		s.log.command(s.Prompt(), l)
@@ -61,11 +61,14 @@ func (s *Session) Execute(ctx context.Context, line string, o Output) error {
 			return ctx.Err()
 		case errors.Is(err, ErrQuit):
 			return ErrQuit
-		case err != nil || s.interp.failed:
-			failed = ErrFailed
+		case err != nil:
+			s.interp.ended = true
 		}
 	}
-	return failed
+	if s.interp.ended || s.interp.failed {
+		return ErrFailed
+	}
+	return nil
 }
 
 // runBlock runs a line or the text of a block: aliases are replaced in the
@@ -121,11 +124,24 @@ func (s *Session) runText(ctx context.Context, text string, from int) error {
 			s.printError(err, cur, call.shown)
 			s.interp.failed = true
 			cur.Pos = call.end
+		case goesOn(err):
+			s.printError(err, cur, call.shown)
+			s.interp.failed = true
+			if err := cur.Extra(); err != nil {
+				s.printError(err, cur, call.shown)
+				return ErrFailed
+			}
 		default:
 			s.printError(err, cur, call.shown)
 			return ErrFailed
 		}
 	}
+}
+
+// goesOn reports failures that do not end their line.
+func goesOn(err error) bool {
+	var f *Failure
+	return errors.As(err, &f) && f.GoesOn
 }
 
 // passesThrough reports errors that a block hands to what is around it:

@@ -53,7 +53,7 @@ func cmdEffmach() *Command {
 				}
 				return nil
 			}
-			return Failf("Unknown machine '%s'", word)
+			return Tellf("Unknown machine '%s'", word)
 		},
 	}
 }

@@ -195,7 +195,7 @@ func cmdSrcnoisy() *Command {
 					return err
 				}
 				if v > 3 {
-					return Failf("Invalid !srcnoisy setting %x", v)
+					return Tellf("Invalid !srcnoisy setting %x", v)
 				}
 				// The filter goes only when server output was asked for before.
 				s.symbols.srcAll = v == 3 && s.symbols.srcNoisy&2 != 0

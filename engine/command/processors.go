@@ -41,10 +41,11 @@ func cmdProcessor() *Command {
 			if !ok {
 				return expr.Caret("Syntax error", start)
 			}
-			if n < 0 || n >= s.sys.ProcessorCount() {
-				return Failf("%s is not a valid processor number", c.Args.Text[start:c.Args.Pos])
-			}
+			number := c.Args.Text[start:c.Args.Pos]
 			c.Args.Accept("s")
+			if n < 0 || n >= s.sys.ProcessorCount() {
+				return Tellf("%s is not a valid processor number", number)
+			}
 			s.selectProcessor(n)
 			return nil
 		},

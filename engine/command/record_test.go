@@ -213,6 +213,7 @@ func (f recordFile) replay(t *testing.T, s *Session, known *knownDifferences) {
 			got = out.String()
 		} else {
 			got = answer(s, b.command)
+			f.checkEnd(t, s, b, known)
 		}
 		want := recordLevel(b.output)
 		have := recordLevel(got)
@@ -236,6 +237,23 @@ func (f recordFile) replay(t *testing.T, s *Session, known *knownDifferences) {
 		}
 	}
 	t.Logf("%s: %d same, %d known, %d unexplained, of %d", f.name, same, listed, unexplained, len(f.blocks))
+}
+
+// refusedWord are commands that kdap refuses and that so end their line. They fail
+// in WinDbg, too, but the line goes on.
+var refusedWord = regexp.MustCompile(`^(\.apply_dbp|\.opendump|\.writemem|\.readmem|\.dump|wrmsr|rdmsr|!eb) |^\.apply_dbp$`)
+
+// checkEnd compares whether the command ended its line: WinDbg's interface
+// returned an error then, which the record shows.
+func (f recordFile) checkEnd(t *testing.T, s *Session, b lineBlock, known *knownDifferences) {
+	t.Helper()
+	lines := strings.Split(strings.TrimRight(b.output, "\n"), "\n")
+	if refusedWord.MatchString(b.command) || cutRecord.MatchString(lines[len(lines)-1]) || known.has(f.name, b) {
+		return
+	}
+	if ended := strings.HasPrefix(lines[len(lines)-1], "HRESULT 80040205"); ended != s.interp.ended {
+		t.Errorf("%s:%d: %s: the line ends: %v, in WinDbg: %v", f.name, b.line, b.command, s.interp.ended, ended)
+	}
 }
 
 // lineDiff shows the lines that differ, not more than a few.

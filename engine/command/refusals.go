@@ -329,11 +329,11 @@ func refusedDLL(_ context.Context, s *Session, c *Call) error {
 	case ".loadby":
 		if name != "" {
 			skipToSemicolon(c.Args)
-			return Failf("Unable to add extension DLL: %s.dll", name)
+			return Tellf("Unable to add extension DLL: %s.dll", name)
 		}
 	case ".unload":
 		if name != "" {
-			return Failf("No extension named '%s' in chain", name)
+			return Tellf("No extension named '%s' in chain", name)
 		}
 	}
 	return errSentence

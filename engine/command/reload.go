@@ -110,9 +110,8 @@ func (s *Session) reloadOptions(c *Call) (reloadOptions, error) {
 				letter = '?'
 			}
 			if letter == '?' {
-				s.printf("%s", reloadUsage)
-				c.Args.Pos = len(c.Args.Text)
-				return o, ErrFailed
+				skipToSemicolon(c.Args)
+				return o, Tellf("%s", strings.TrimSuffix(reloadUsage, "\n"))
 			}
 			o.given[letter] = true
 		}
@@ -487,7 +486,7 @@ func (s *Session) declareModule(ctx context.Context, o reloadOptions) {
 // reloadUnloaded adds an unloaded driver as a module.
 func (s *Session) reloadUnloaded(ctx context.Context, name string) error {
 	if name == "" {
-		return Failf("/unl requires an image name")
+		return Tellf("/unl requires an image name")
 	}
 	for d, err := range s.sys.UnloadedDrivers() {
 		if err == nil && strings.EqualFold(d.Name, name) {
@@ -495,7 +494,7 @@ func (s *Session) reloadUnloaded(ctx context.Context, name string) error {
 			return nil
 		}
 	}
-	return Failf("No unloaded module named '%s'", name)
+	return Tellf("No unloaded module named '%s'", name)
 }
 
 // unloadModule takes a module, or all, off the list.
@@ -512,7 +511,7 @@ func (s *Session) unloadModule(ctx context.Context, name string) error {
 		}
 	}
 	if name != "" {
-		return Failf("Unable to find module '%s'", name)
+		return Tellf("Unable to find module '%s'", name)
 	}
 	s.printf("Unloaded all modules\n")
 	return nil

@@ -47,7 +47,7 @@ func cmdTrap() *Command {
 			t, err := amd64.ReadTrapFrame(s.space(), addr, s.sys.TrapFrameLayout())
 			if err != nil {
 				s.notef("%v", err)
-				return Failf("Unable to read trap frame at %s", format.Addr(addr))
+				return Tellf("Unable to read trap frame at %s", format.Addr(addr))
 			}
 			regs := t.Context()
 			s.setRegisters(&regs)
@@ -92,12 +92,12 @@ func cmdCxr() *Command {
 			case addr == ^uint64(0):
 				return s.useException(ctx)
 			case size != uint64(record.size):
-				return Failf(canonicalError)
+				return Tellf(canonicalError)
 			}
 			b, err := memory.ReadBytes(s.space(), addr, record.size)
 			if err != nil {
 				s.notef("%v", err)
-				return Failf("Unable to read context, %s", s.unreadableStatus())
+				return Tellf("Unable to read context, %s", s.unreadableStatus())
 			}
 			regs, err := record.parse(b)
 			if err != nil {
@@ -145,7 +145,7 @@ func (s *Session) useException(ctx context.Context) error {
 	switch {
 	case err != nil:
 		s.notef("%v", err)
-		return Failf("Unable to get exception context, HRESULT 0x8000FFFF")
+		return Tellf("Unable to get exception context, HRESULT 0x8000FFFF")
 	case regs == nil:
 		s.notef("a kernel dump has no exception context; the crash is the default context")
 		return nil
@@ -165,9 +165,9 @@ func cmdTss() *Command {
 			}
 			// A selector has 13 bits of index; the low three are privilege and table.
 			if sel > 0xffff || !s.hasDescriptor(sel) {
-				return Failf("Unable to get descriptor for selector %x", uint32(sel))
+				return Tellf("Unable to get descriptor for selector %x", uint32(sel))
 			}
-			return Failf("%x is not a 32-bit TSS selector", sel)
+			return Tellf("%x is not a 32-bit TSS selector", sel)
 		},
 	}
 }

@@ -101,7 +101,12 @@ func (s *Session) runScript(ctx context.Context, c *Call, form scriptForm) error
 	}
 	lines := strings.ReplaceAll(string(text), "\r\n", "\n")
 	if form.block {
-		return s.withLocals(args, func() error { return s.runBlock(ctx, strings.ReplaceAll(lines, "\n", ";")) })
+		err := s.withLocals(args, func() error { return s.runBlock(ctx, strings.ReplaceAll(lines, "\n", ";")) })
+		if errors.Is(err, ErrFailed) { // the block has ended, the line goes on
+			s.interp.failed = true
+			return nil
+		}
+		return err
 	}
 	return s.runLines(ctx, lines)
 }

@@ -153,7 +153,7 @@ func cmdKframes() *Command {
 				return err
 			}
 			if uint32(n) == 0 {
-				return Failf("Default stack trace depth can't be set to 0. Current value is 0n%d frames", int32(s.settings.kframes))
+				return Tellf("Default stack trace depth can't be set to 0. Current value is 0n%d frames", int32(s.settings.kframes))
 			}
 			s.settings.kframes = int(uint32(n))
 			s.printf("Default stack trace depth is 0n%d frames\n", int32(n))

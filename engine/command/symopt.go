@@ -70,7 +70,7 @@ func cmdSymopt() *Command {
 					next = uint64(s.settings.symopt) &^ v
 				}
 				if v>>32 != 0 || next&symoptSecure != 0 {
-					return Failf("Invalid symbol options")
+					return Tellf("Invalid symbol options")
 				}
 				s.setSymopt(ctx, uint32(next))
 			}

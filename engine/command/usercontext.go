@@ -95,7 +95,7 @@ func (u userDebuggee) threadTimes(t dump.UserThread) (threadTimes, error) {
 }
 
 // errNoThreadTimes is what dumps without a ThreadInfoList stream give.
-var errNoThreadTimes = Failf("the dump has no times of threads")
+var errNoThreadTimes = Tellf("the dump has no times of threads")
 
 // userPointer is the size of a pointer of the user code that is meant.
 func (s *Session) userPointer() int {
@@ -130,7 +130,7 @@ func (s *Session) failure(reason error, text string) error {
 	if reason != nil {
 		s.notef("%v", reason)
 	}
-	return Failf("%s", text)
+	return Tellf("%s", text)
 }
 
 // A processBlock is the PEB of the process context as the effective machine

@@ -48,7 +48,7 @@ func runJdinfo(ctx context.Context, s *Session, c *Call) error {
 	}
 	b, err := memory.ReadBytes(s.space(), addr, jitSize)
 	if err != nil {
-		return Failf("Unable to process JIT_DEBUG_INFO, NTSTATUS 0xC0000147")
+		return Tellf("Unable to process JIT_DEBUG_INFO, NTSTATUS 0xC0000147")
 	}
 	return s.runText(ctx, fmt.Sprintf(".exr 0x%x;.cxr 0x%x", le64(b[jitRecordOffset:]), le64(b[jitContextOffset:])), 0)
 }

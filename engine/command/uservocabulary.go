@@ -51,7 +51,7 @@ func needsKernel(c *Command) bool {
 func userProcessCommands() []*Command {
 	return []*Command{
 		{Names: []string{".process"}, Short: "in a user dump there is one process", Run: func(context.Context, *Session, *Call) error {
-			return Failf("Unable to get the current process data")
+			return Tellf("Unable to get the current process data")
 		}},
 		{Names: []string{"|"}, Args: "[. | # | * | N] [s]", Short: "show the process of the dump", Run: runUserProcess},
 		{Names: []string{".dumpdebug"}, Short: "show what the dump file holds", Run: runUserDumpDebug},

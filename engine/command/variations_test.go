@@ -36,6 +36,15 @@ func TestVariations(t *testing.T) {
 		{"dt.md, errors: @@() of a symbol without type; lab/dt-errors.txt", []line{
 			{"dt nt!_LIST_ENTRY @@(nt!KeBugCheckEx)", "Type information missing error for KeBugCheckEx\nCouldn't resolve error at 'nt!KeBugCheckEx)'\n"},
 		}},
+		{"the record's HRESULT lines: most failures in the debugger's words do not end the line", []line{
+			{".process 1234; ? 1", "Process 00000000`00001234 has invalid page directories\nEvaluate expression: 1 = 00000000`00000001\n"},
+			{".effmach foo; ? 1", "Unknown machine 'foo'\nEvaluate expression: 1 = 00000000`00000001\n"},
+			{"~9s; ? 1", "9 is not a valid processor number\nEvaluate expression: 1 = 00000000`00000001\n"},
+			{".exr 1234; ? 1", "Cannot read Exception record @ 0000000000001234\nEvaluate expression: 1 = 00000000`00000001\n"},
+			{".kframes 0; ? 1", "Default stack trace depth can't be set to 0. Current value is 0n256 frames\nEvaluate expression: 1 = 00000000`00000001\n"},
+			{".if (1) { .trap 1234; ? 1 }", "Unable to read trap frame at 00000000`00001234\nEvaluate expression: 1 = 00000000`00000001\n"},
+			{"eb nt 1; ? 1", "Exception 0xc0000005 while accessing file mapping\n              ^ Memory access error in 'eb nt 1; ? 1'\n"},
+		}},
 		{"lab/reload.txt: a module that another one is declared over", []line{
 			{".reload a.sys=fffff80480000000,10000", ""},
 			{".reload b.sys=fffff8048000f000,1000", ""},
