@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"sync"
 	"unicode/utf16"
 
 	"kdap/engine/expr"
@@ -14,6 +15,20 @@ const defaultStringLength = 3
 // stringChunk is how much is read at once.
 const stringChunk = 1 << 18
 
+// inStrings tells for each code unit of a size whether it may be in a string: a
+// search asks for every one that it passes.
+var inStrings = map[uint64]func() []bool{1: unitsInStrings(1), 2: unitsInStrings(2)}
+
+func unitsInStrings(size int) func() []bool {
+	return sync.OnceValue(func() []bool {
+		table := make([]bool, 1<<(8*size))
+		for c := range rune(len(table)) {
+			table[c] = !utf16.IsSurrogate(c) && expr.Printable(c, size)
+		}
+		return table
+	})
+}
+
 // searchStrings shows the runs of printable characters that end in the range,
 // before a character that cannot be printed.
 func (s *Session) searchStrings(ctx context.Context, q searchCall, r expr.Range) error {
@@ -23,6 +38,7 @@ func (s *Session) searchStrings(ctx context.Context, q searchCall, r expr.Range)
 	}
 	end := r.Addr + r.Count*unit // may be 0: the end of the address space
 	start, length := uint64(0), uint64(0)
+	shown := inStrings[unit]()
 	buf := make([]byte, min(stringChunk, r.Count*unit))
 	for at := r.Addr; at != end; {
 		if err := ctx.Err(); err != nil {
@@ -32,11 +48,11 @@ func (s *Session) searchStrings(ctx context.Context, q searchCall, r expr.Range)
 		n, err := q.space.Read(at, b)
 		n -= n % int(unit)
 		for i := 0; i < n; i += int(unit) {
-			c := rune(b[i])
+			c := int(b[i])
 			if unit == 2 {
-				c |= rune(b[i+1]) << 8
+				c |= int(b[i+1]) << 8
 			}
-			if !utf16.IsSurrogate(c) && expr.Printable(c, int(unit)) {
+			if shown[c] {
 				if length == 0 {
 					start = at + uint64(i)
 				}
