@@ -62,6 +62,9 @@ func (a *Adapter) runLine(c *call, s *session.Session, args evaluateArguments) (
 		// would take a second stop for a thread that ran on.
 		c.then(func() { a.pauseOn(thread) })
 	}
+	if r.Sources {
+		c.then(func() { a.invalidate("stacks") })
+	}
 	if r.Quit {
 		c.then(func() { a.event("terminated", nil) })
 	}
@@ -80,7 +83,7 @@ func executeLines(c *call, s *session.Session, args evaluateArguments, out *line
 			continue
 		}
 		r, err := s.Execute(c.ctx, line, frame, out.add)
-		all.Failed, all.Quit, all.Moved = r.Failed, r.Quit, all.Moved || r.Moved
+		all.Failed, all.Quit, all.Moved, all.Sources = r.Failed, r.Quit, all.Moved || r.Moved, all.Sources || r.Sources
 		if err != nil || r.Failed || r.Quit {
 			return all, err
 		}

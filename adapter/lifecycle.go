@@ -38,6 +38,7 @@ type launchArguments struct {
 	ImagePath  string            `json:"imagePath"`
 	CacheDir   string            `json:"cacheDir"`
 	SourceMap  map[string]string `json:"sourceMap"`
+	SourcePath string            `json:"sourcePath"`
 	Processes  processes         `json:"processes"`
 	Groups     string            `json:"groups"` // "flat", "sessions"
 	Engine     string            `json:"engine"`
@@ -123,7 +124,7 @@ func (a *Adapter) openSession(c *call, args launchArguments) (*session.Session, 
 	defer p.end()
 	s, err := session.Open(c.ctx, session.Options{
 		DumpFile: args.DumpFile, SymbolPath: args.SymbolPath, ImagePath: args.ImagePath, CacheDir: args.CacheDir,
-		Engine: args.Engine, EngineCA: args.EngineCA, EngineTokenFile: args.EngineTokenFile, Processes: selectors, SourceMap: args.SourceMap,
+		Engine: args.Engine, EngineCA: args.EngineCA, EngineTokenFile: args.EngineTokenFile, Processes: selectors, SourceMap: args.SourceMap, SourcePath: args.SourcePath,
 		Program: a.opts.Engine, Progress: p.update, Gone: a.engineGone, Changed: a.symbolsChanged,
 	}, a.handles)
 	return s, err

@@ -14,9 +14,15 @@ func source(s session.Source) *dap.Source {
 	}
 	out := &dap.Source{Name: session.Visible(s.Name), Path: s.Path, SourceReference: s.Ref}
 	if s.Ref != 0 {
-		out.Origin = "disassembly"
-		if s.Origin != "" {
+		switch {
+		case s.From != "":
+			out.Origin = "fetched from " + session.Visible(s.From)
+		case s.Origin != "" && s.Why != "":
+			out.Origin = "disassembly; no source file " + session.Visible(s.Origin) + " here: " + session.Visible(s.Why)
+		case s.Origin != "":
 			out.Origin = "disassembly; no source file " + session.Visible(s.Origin) + " here"
+		default:
+			out.Origin = "disassembly"
 		}
 	}
 	return out
@@ -34,8 +40,16 @@ func onSource(a *Adapter, c *call, args dap.SourceArguments) (any, error) {
 	if ref == 0 {
 		return nil, errors.New("only texts that kdap makes are read through it: the source has no reference")
 	}
-	text, err := s.Text(c.ctx, ref)
-	return dap.SourceResponseBody{Content: session.Visible(text), MimeType: "text/x-asm"}, err
+	text, code, err := s.Text(c.ctx, ref)
+	var failed *session.SourceError
+	if errors.As(err, &failed) {
+		c.then(func() { a.invalidate("stacks") }) // the frames have another text now
+	}
+	b := dap.SourceResponseBody{Content: session.Visible(text)}
+	if code {
+		b.MimeType = "text/x-asm"
+	}
+	return b, err
 }
 
 func onLoadedSources(a *Adapter, c *call, _ struct{}) (any, error) {

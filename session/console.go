@@ -35,10 +35,25 @@ func (s *Session) Focus() Focus {
 	return Focus{s.handles.thread(f.thread), f.frame, f.process}
 }
 
-func (s *Session) setContext(c rpc.Context) {
+// setContext takes over what the console is at; it reports whether source files
+// are looked for elsewhere than before.
+func (s *Session) setContext(c rpc.Context) (sources bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.focus.thread, s.focus.frame, s.focus.process = c.Thread, c.Frame, c.Process
+	if c.SourcePath == s.sources.path {
+		return false
+	}
+	s.sources = s.opts.newSources(c.SourcePath)
+	clear(s.stacks)
+	return true
+}
+
+// sourceFinder finds source files as the console does by now.
+func (s *Session) sourceFinder() *sources {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sources
 }
 
 // FocusFrame makes a frame the console's context.
@@ -83,6 +98,8 @@ type Execution struct {
 	Failed bool // its output says why
 	Quit   bool
 	Moved  bool // to another thread: Focus tells which
+
+	Sources bool // source files are looked for elsewhere: stacks have changed
 }
 
 // Execute runs a command line in the console, in a frame when the client names
@@ -99,8 +116,8 @@ func (s *Session) Execute(ctx context.Context, line string, frameID int, output 
 	if err != nil {
 		return Execution{}, s.engine.explain(err)
 	}
-	s.setContext(r.Context)
-	return Execution{Failed: r.Failed, Quit: r.Quit, Moved: s.Focus().ThreadID != before.ThreadID}, nil
+	sources := s.setContext(r.Context)
+	return Execution{Failed: r.Failed, Quit: r.Quit, Moved: s.Focus().ThreadID != before.ThreadID, Sources: sources}, nil
 }
 
 func (s *Session) follow(ctx context.Context, frameID int) error {

@@ -34,11 +34,12 @@ type valueKey struct {
 	ref     uint64
 }
 
-// A textKey is the text of a function with the line of an address marked, or a
-// text of our own.
+// A textKey is the text of a function with the line of an address marked, a
+// source file that the engine has, or a text of our own.
 type textKey struct {
 	session     *Session
 	process, ip rpc.Hex
+	file        string // a source file that the symbols there name
 	note        string
 }
 

@@ -123,6 +123,6 @@ func (s *Session) SourceOf(in rpc.Instruction) (Source, bool) {
 	if in.File == "" {
 		return Source{}, false
 	}
-	p, ok := s.sources.find(in.File)
+	p, ok := s.sourceFinder().find(in.File)
 	return Source{Name: baseName(in.File), Path: p}, ok
 }

@@ -30,6 +30,8 @@ type Options struct {
 
 	Processes []Selector        // nil for all
 	SourceMap map[string]string // folders that symbols name → folders here
+	// SourcePath are folders with source files, and "srv*" to allow fetching them.
+	SourcePath string
 
 	// Program starts an engine: the path of kdap and its arguments.
 	Program []string
@@ -54,9 +56,9 @@ type Session struct {
 	console uint64 // the engine's console session
 
 	handles *Handles
-	sources *sourceMap
 
 	mu      sync.Mutex
+	sources *sources
 	dump    rpc.OpenResult
 	symbols int // how often they changed
 	groups  []Group
@@ -79,7 +81,7 @@ func Open(ctx context.Context, o Options, h *Handles) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{
-		opts: o, engine: e, handles: h, sources: newSourceMap(o.SourceMap), stacks: map[rpc.Thread]*Stack{},
+		opts: o, engine: e, handles: h, sources: o.newSources(o.SourcePath), stacks: map[rpc.Thread]*Stack{},
 	}
 	if err := s.open(ctx); err != nil {
 		e.close()
@@ -113,7 +115,7 @@ func (s *Session) begin(ctx context.Context) error {
 	if err := s.loadGroups(ctx, s.opts.Processes); err != nil {
 		return s.engine.explain(err)
 	}
-	c, err := s.engine.client.NewSession(ctx)
+	c, err := s.engine.client.NewSession(ctx, s.opts.sourceSettings())
 	if err != nil {
 		return s.engine.explain(err)
 	}
@@ -128,7 +130,7 @@ func (s *Session) Child(ctx context.Context, processes []Selector, h *Handles, c
 	o := s.opts
 	o.Processes, o.Changed = processes, changed
 	c := &Session{
-		opts: o, engine: s.engine, child: true, dump: s.Dump(), handles: h, sources: s.sources, stacks: map[rpc.Thread]*Stack{},
+		opts: o, engine: s.engine, child: true, dump: s.Dump(), handles: h, sources: o.newSources(s.sourceFinder().path), stacks: map[rpc.Thread]*Stack{},
 	}
 	if err := c.begin(ctx); err != nil {
 		s.engine.leave(c)

@@ -234,7 +234,8 @@ func TestSourceMap(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := newSourceMap(map[string]string{`D:\build`: filepath.Join(dir, "a"), `d:/build/deep/`: filepath.Join(dir, "b")})
+	o := Options{SourceMap: map[string]string{`D:\build`: filepath.Join(dir, "a"), `d:/build/deep/`: filepath.Join(dir, "b")}}
+	m := o.newSources("")
 	for in, want := range map[string]string{
 		`d:\BUILD\x.c`:            "a/x.c",
 		`D:/build/x.c`:            "a/x.c",

@@ -1,44 +1,64 @@
 package session
 
 import (
-	"cmp"
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
+
+	"kdap/engine/rpc"
+	"kdap/engine/source"
+	"kdap/engine/symbols"
 )
 
-// A sourceMap finds the files here that symbols name by the paths of the
-// machine they were built on.
-type sourceMap struct {
-	from []mapping // the longest first
+// sources finds the files here that symbols name by the paths of the machine
+// they were built on, and knows which the engine may fetch.
+type sources struct {
+	path   string // of the engine's console that this follows
+	remote bool
+	places source.Places
 
-	mu    sync.Mutex
-	known map[string]string // path in the symbols → path here, "" for none
+	mu     sync.Mutex
+	known  map[string]string // path in the symbols → path here, "" for none
+	failed map[string]string // files that could not be fetched, and why
 }
 
-type mapping struct{ from, to string }
-
-func newSourceMap(m map[string]string) *sourceMap {
-	s := &sourceMap{known: map[string]string{}}
-	for from, to := range m {
-		s.from = append(s.from, mapping{strings.TrimRight(slashed(from), "/"), to})
+// newSources looks in the folders of path; those of an engine on another
+// computer mean nothing here.
+func (o *Options) newSources(path string) *sources {
+	var maps []source.Mapping
+	for from, to := range o.SourceMap {
+		maps = append(maps, source.Mapping{From: from, To: to})
 	}
-	slices.SortFunc(s.from, func(a, b mapping) int {
-		return cmp.Or(len(b.from)-len(a.from), strings.Compare(a.from, b.from))
-	})
-	return s
+	p := source.NewPath(symbols.ParsePath(path))
+	if o.Engine != "" {
+		p.Folders = source.NewPath(symbols.SourcePath(o.SourcePath)).Folders
+	}
+	return &sources{
+		path: path, remote: p.Remote, places: source.NewPlaces(maps, p, nil),
+		known: map[string]string{}, failed: map[string]string{},
+	}
 }
 
-// slashed makes paths of both systems comparable.
-func slashed(p string) string { return strings.ReplaceAll(p, `\`, "/") }
+// sourceSettings tell the engine's console what the client said. Folders of
+// this computer mean nothing to an engine on another one.
+func (o *Options) sourceSettings() rpc.NewSessionParams {
+	if o.Engine == "" {
+		return rpc.NewSessionParams{SourcePath: o.SourcePath, SourceMap: o.SourceMap}
+	}
+	if source.NewPath(symbols.ParsePath(o.SourcePath)).Remote {
+		return rpc.NewSessionParams{SourcePath: "srv*"}
+	}
+	return rpc.NewSessionParams{}
+}
 
 // maxKnown bounds what is remembered of files.
 const maxKnown = 1 << 16
 
 // find returns the file here, when it exists.
-func (s *sourceMap) find(path string) (string, bool) {
+func (s *sources) find(path string) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	here, ok := s.known[path]
@@ -51,20 +71,9 @@ func (s *sourceMap) find(path string) (string, bool) {
 	return here, here != ""
 }
 
-func (s *sourceMap) look(path string) string {
-	p := slashed(path)
-	for _, m := range s.from {
-		if len(p) <= len(m.from) || !strings.EqualFold(p[:len(m.from)], m.from) || p[len(m.from)] != '/' {
-			continue
-		}
-		// A path in a PDB is anybody's text: it does not lead out of the folder it is mapped to.
-		rest := filepath.FromSlash(strings.TrimLeft(p[len(m.from):], "/"))
-		if !filepath.IsLocal(rest) {
-			continue
-		}
-		if here := filepath.Join(m.to, rest); isFile(here) {
-			return here
-		}
+func (s *sources) look(path string) string {
+	if file, err := s.places.Find(path); err == nil {
+		return file.Disk()
 	}
 	if filepath.IsAbs(path) && isFile(path) {
 		return path // built on this machine
@@ -77,7 +86,58 @@ func isFile(p string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-func baseName(p string) string {
-	p = slashed(p)
-	return p[strings.LastIndexByte(p, '/')+1:]
+// fetchable reports whether the text of a frame's file can be asked for; why
+// tells what is in the way, "" when nothing is known.
+func (s *sources) fetchable(f rpc.Frame) (ok bool, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch why = s.failed[f.Source]; {
+	case f.SourceFrom == "":
+		return false, ""
+	case why != "":
+		return false, why
+	case !s.remote:
+		return false, `it is at ` + f.SourceFrom + `, fetched with "srv*" in sourcePath`
+	}
+	return true, ""
+}
+
+func (s *sources) fail(file string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.failed) < maxKnown {
+		s.failed[file] = err.Error()
+	}
+}
+
+func baseName(p string) string { return p[strings.LastIndexAny(p, `/\`)+1:] }
+
+// A SourceError says why the text of a source file cannot be shown. The frames
+// in it show their code from now on.
+type SourceError struct {
+	File string
+	Err  error
+}
+
+func (e *SourceError) Error() string { return fmt.Sprintf("%s: %v", e.File, e.Err) }
+
+func (e *SourceError) Unwrap() error { return e.Err }
+
+// fileText asks the engine for a source file.
+func (s *Session) fileText(ctx context.Context, k textKey) (string, error) {
+	r, err := s.engine.client.SourceFile(ctx, rpc.SourceFileParams{
+		PlaceParams: rpc.PlaceParams{Process: k.process, Address: k.ip}, Session: s.console, File: k.file,
+	})
+	if err == nil {
+		return r.Text, nil
+	}
+	err = s.engine.explain(err)
+	if ctx.Err() != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sources.fail(k.file, err)
+	clear(s.stacks)
+	return "", &SourceError{k.file, err}
 }

@@ -31,8 +31,11 @@ type Source struct {
 	Name string
 	Path string
 	Ref  int
-	// Origin is the path in the symbols, when no file was found for it.
-	Origin string
+	// Origin is the path in the symbols, when no file was found for it; Why tells
+	// what is known of that.
+	Origin, Why string
+	// From is the address that a file is fetched from.
+	From string
 }
 
 // Stack returns the stack of a thread.
@@ -114,9 +117,15 @@ func frameName(f rpc.Frame) string {
 // frameSource returns the source file where there is one here, else the text
 // of the function.
 func (s *Session) frameSource(f rpc.Frame, process rpc.Hex) (Source, int) {
+	finder, why := s.sourceFinder(), ""
 	if f.Source != "" && f.Line > 0 {
-		if p, ok := s.sources.find(f.Source); ok {
+		if p, ok := finder.find(f.Source); ok {
 			return Source{Name: baseName(f.Source), Path: p}, int(f.Line)
+		}
+		var ok bool
+		if ok, why = finder.fetchable(f); ok {
+			k := textKey{session: s, process: process, ip: f.IP, file: f.Source}
+			return Source{Name: baseName(f.Source), Ref: s.handles.text(k), From: f.SourceFrom}, int(f.Line)
 		}
 	}
 	name := f.Module
@@ -129,23 +138,27 @@ func (s *Session) frameSource(f rpc.Frame, process rpc.Hex) (Source, int) {
 	if f.IP >= kernelStart {
 		process = 0 // one text for all processes
 	}
-	return Source{Name: name, Ref: s.handles.text(textKey{session: s, process: process, ip: f.IP}), Origin: f.Source}, max(f.TextLine, 1)
+	return Source{Name: name, Ref: s.handles.text(textKey{session: s, process: process, ip: f.IP}), Origin: f.Source, Why: why}, max(f.TextLine, 1)
 }
 
 // kernelStart is the first address of the half that all processes share.
 const kernelStart = 1 << 63
 
-// Text returns the text behind a source's number.
-func (s *Session) Text(ctx context.Context, ref int) (string, error) {
+// Text returns the text behind a source's number; code tells a disassembly from
+// a source file.
+func (s *Session) Text(ctx context.Context, ref int) (text string, code bool, err error) {
 	k, ok := s.handles.textOf(s, ref)
-	if !ok {
-		return "", fmt.Errorf("source %d: %w", ref, ErrNoHandle)
-	}
-	if k.note != "" {
-		return k.note, nil
+	switch {
+	case !ok:
+		return "", false, fmt.Errorf("source %d: %w", ref, ErrNoHandle)
+	case k.note != "":
+		return k.note, true, nil
+	case k.file != "":
+		text, err = s.fileText(ctx, k)
+		return text, false, err
 	}
 	r, err := s.engine.client.Source(ctx, rpc.PlaceParams{Process: k.process, Address: k.ip})
-	return r.Text, s.engine.explain(err)
+	return r.Text, true, s.engine.explain(err)
 }
 
 // Files returns the source files that the symbols of the current process name
@@ -156,8 +169,9 @@ func (s *Session) Files(ctx context.Context) ([]Source, error) {
 		return nil, s.engine.explain(err)
 	}
 	var out []Source
+	finder := s.sourceFinder()
 	for _, f := range r.Files {
-		if p, ok := s.sources.find(f); ok {
+		if p, ok := finder.find(f); ok {
 			out = append(out, Source{Name: baseName(f), Path: p})
 		}
 	}

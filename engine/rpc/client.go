@@ -255,14 +255,19 @@ func (c *Client) Source(ctx context.Context, p PlaceParams) (SourceResult, error
 	return ask[SourceResult](ctx, c, "source/function", p)
 }
 
+// SourceFile returns the text of a source file.
+func (c *Client) SourceFile(ctx context.Context, p SourceFileParams) (SourceFileResult, error) {
+	return ask[SourceFileResult](ctx, c, "source/file", p)
+}
+
 // SourceFiles returns the names of source files.
 func (c *Client) SourceFiles(ctx context.Context, process Hex) (FilesResult, error) {
 	return ask[FilesResult](ctx, c, "source/files", PlaceParams{Process: process})
 }
 
 // NewSession starts a console session.
-func (c *Client) NewSession(ctx context.Context) (Context, error) {
-	return ask[Context](ctx, c, "session/new", nil)
+func (c *Client) NewSession(ctx context.Context, p NewSessionParams) (Context, error) {
+	return ask[Context](ctx, c, "session/new", p)
 }
 
 // Focus makes a frame the context of a console session.

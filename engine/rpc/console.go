@@ -37,11 +37,12 @@ func (c *client) session(id uint64) *session {
 	return c.sessions[id]
 }
 
-func onSessionNew(c *client, _ context.Context, t *target, _ struct{}) (any, error) {
+func onSessionNew(c *client, _ context.Context, t *target, p NewSessionParams) (any, error) {
 	o := command.Options{DumpPath: t.path}
 	s := &session{console: command.NewSession(t.Target, o)}
 	o.FrameRegisters = true
 	s.aside = command.NewSession(t.Target, o)
+	s.lookForSources(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.sessions) >= maxSessions {
@@ -61,7 +62,10 @@ func onSessionClose(c *client, _ context.Context, _ *target, p SessionParams) (a
 
 func (s *session) context(t *target) Context {
 	f := s.console.Focus()
-	c := Context{Session: s.id, Prompt: s.console.Prompt(), Process: Hex(f.Process.Addr()), Frame: f.Frame}
+	c := Context{
+		Session: s.id, Prompt: s.console.Prompt(), Process: Hex(f.Process.Addr()), Frame: f.Frame,
+		SourcePath: s.console.SourcePath().String(),
+	}
 	c.Thread = stopName(f.CPU)
 	if f.Thread.Addr() != 0 && t.System.User() == nil {
 		c.Thread = threadName(f.Thread)

@@ -29,7 +29,7 @@ func TestExpressionsLab(t *testing.T) {
 // of another process's thread, level by level.
 func checkExpressions(t *testing.T, c *Client, frames, limit int) {
 	t.Helper()
-	s := must[Context](t)(c.NewSession(t.Context()))
+	s := must[Context](t)(c.NewSession(t.Context(), NewSessionParams{}))
 	groups := must[GroupsResult](t)(c.Groups(t.Context()))
 	names := []Thread{groups.Crash}
 	for _, g := range groups.Groups {

@@ -145,6 +145,29 @@ type Frame struct {
 	// TextLine is the line of the frame's instruction in the text that
 	// "source/function" gives, from 1; 0 when there is none.
 	TextLine int `json:"textLine,omitempty"`
+	// SourceFrom is the address that the symbols have for Source.
+	SourceFrom string `json:"sourceFrom,omitempty"`
+}
+
+// SourceFileParams are those of "source/file": a file that the symbols at an
+// address name. Where it is looked for is the session's source path.
+type SourceFileParams struct {
+	PlaceParams
+	Session uint64 `json:"session"`
+	File    string `json:"file"`
+}
+
+// SourceFileResult is the text of a source file.
+type SourceFileResult struct {
+	Text string `json:"text"`
+	Path string `json:"path"`           // where the engine has it
+	From string `json:"from,omitempty"` // the address it was fetched from
+}
+
+// NewSessionParams are those of "session/new".
+type NewSessionParams struct {
+	SourcePath string            `json:"sourcePath,omitempty"` // before _NT_SOURCE_PATH
+	SourceMap  map[string]string `json:"sourceMap,omitempty"`  // folders that symbols name → folders there
 }
 
 // PlaceParams name an address in a process: "source/function".
@@ -323,6 +346,8 @@ type Context struct {
 	Process Hex    `json:"process"`
 	Thread  Thread `json:"thread"`
 	Frame   int    `json:"frame"`
+
+	SourcePath string `json:"sourcePath,omitempty"` // where it looks for source files
 }
 
 // ExecuteParams are those of "session/execute": one command line.

@@ -153,6 +153,7 @@ func methods() map[string]method {
 		"evaluate":        withTarget(onEvaluate),
 		"memory/read":     withTarget(onMemoryRead),
 		"disassemble":     withTarget(onDisassemble),
+		"source/file":     withTarget(onSourceFile),
 		"source/function": withTarget(onSourceFunction),
 		"source/files":    withTarget(onSourceFiles),
 		"symbols/at":      withTarget(onSymbolsAt),

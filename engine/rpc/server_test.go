@@ -128,7 +128,7 @@ func TestShared(t *testing.T) {
 	if n := len(e.targets); n != 1 {
 		t.Errorf("%d dumps are open", n)
 	}
-	sa, sb := must[Context](t)(a.NewSession(t.Context())), must[Context](t)(b.NewSession(t.Context()))
+	sa, sb := must[Context](t)(a.NewSession(t.Context(), NewSessionParams{})), must[Context](t)(b.NewSession(t.Context(), NewSessionParams{}))
 	groups := must[GroupsResult](t)(a.Groups(t.Context()))
 	last := groups.Groups[len(groups.Groups)-1]
 	for _, g := range groups.Groups {
@@ -240,7 +240,7 @@ func TestFunctionText(t *testing.T) {
 // TestOutput: output comes in order, whole, before the answer.
 func TestOutput(t *testing.T) {
 	c := openMade(t, NewEngine("test"))
-	s := must[Context](t)(c.NewSession(t.Context()))
+	s := must[Context](t)(c.NewSession(t.Context(), NewSessionParams{}))
 	var out, notes strings.Builder
 	take := func(text string, note bool) {
 		if note {
@@ -269,7 +269,7 @@ func TestOutput(t *testing.T) {
 // the session goes on with the next.
 func TestCancelCommand(t *testing.T) {
 	c := openMade(t, NewEngine("test"))
-	s := must[Context](t)(c.NewSession(t.Context()))
+	s := must[Context](t)(c.NewSession(t.Context(), NewSessionParams{}))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -377,7 +377,7 @@ func TestValues(t *testing.T) {
 // TestCompletions: commands first, then names, each with what it replaces.
 func TestCompletions(t *testing.T) {
 	c := openMade(t, NewEngine("test"))
-	s := must[Context](t)(c.NewSession(t.Context()))
+	s := must[Context](t)(c.NewSession(t.Context(), NewSessionParams{}))
 	tests := []struct {
 		line          string
 		start, length int

@@ -47,6 +47,7 @@ func (w *walked) frames(ctx context.Context, t *target) ([]Frame, error) {
 			v := Frame{Frame: in, TextLine: text}
 			if f.Module != nil {
 				v.ModuleBase = Hex(f.Module.Base)
+				v.SourceFrom = t.sourceFrom(ctx, f.Module, in.Source)
 			}
 			names = append(names, v)
 			rows = append(rows, row{i, len(listed) - 1 - k}) // the innermost comes first

@@ -16,7 +16,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -199,14 +198,12 @@ func cutFolder(name, dir string) (string, bool) {
 // maxFile bounds how much of a file is read.
 const maxFile = 32 << 20
 
+// Bytes reads a file, which must not be larger than source files are.
+func (f File) Bytes() ([]byte, error) { return readFile(f.disk) }
+
 // Lines reads the lines of a file.
 func (f File) Lines() ([]string, error) {
-	r, err := os.Open(f.disk)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, maxFile))
+	b, err := f.Bytes()
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ export interface Config {
 export interface Defaults {
   symbolPath: string;
   imagePath: string;
+  sourcePath: string;
   cacheDir: string;
 }
 
@@ -74,7 +75,7 @@ export function completeConfig(c: Config, folder: string | undefined, homeDir: s
     // With an engine elsewhere the path is that machine's business.
     out["dumpFile"] = wholePath(dump, folder, homeDir);
   }
-  for (const key of ["symbolPath", "imagePath", "cacheDir"] as const) {
+  for (const key of ["symbolPath", "imagePath", "sourcePath", "cacheDir"] as const) {
     if (out[key] === undefined && d[key] !== "") {
       out[key] = d[key];
     }

@@ -63,6 +63,7 @@ export class Configurations implements vscode.DebugConfigurationProvider {
       return completeConfig(config, folder?.uri.fsPath, os.homedir(), {
         symbolPath: settings.get("symbolPath", ""),
         imagePath: settings.get("imagePath", ""),
+        sourcePath: settings.get("sourcePath", ""),
         cacheDir: settings.get("cacheDir", ""),
       });
     } catch (e) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { completeConfig, ConfigError, isDumpName, isEmptyConfig, launchConfig, needsDump, type Config } from "../config";
 
-const none = { symbolPath: "", imagePath: "", cacheDir: "" };
+const none = { symbolPath: "", imagePath: "", sourcePath: "", cacheDir: "" };
 
 function launch(more: Record<string, unknown>): Config {
   return { type: "kdap", request: "launch", name: "n", ...more };
@@ -50,10 +50,12 @@ test("settings fill gaps, empty ones add nothing, what is written stays", () => 
   const c = completeConfig(launch({ dumpFile: "/x.dmp", imagePath: "" }), undefined, "/", {
     symbolPath: "srv*/s",
     imagePath: "/i",
+    sourcePath: "srv*;/src",
     cacheDir: "",
   });
   assert.equal(c["symbolPath"], "srv*/s");
   assert.equal(c["imagePath"], "");
+  assert.equal(c["sourcePath"], "srv*;/src");
   assert.ok(!("cacheDir" in c));
   assert.equal(c["internalConsoleOptions"], "openOnSessionStart");
 });
