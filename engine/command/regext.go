@@ -32,6 +32,7 @@ func regSubs() []regSub {
 		{[]string{"hashindex"}, "[HiveAddr] HashKey", regHashIndex},
 		{[]string{"convkey"}, "KeyPath", regConvKey},
 		{[]string{"openkeys"}, "HiveAddr|0", regOpenKeys},
+		{[]string{"openhandles"}, "HiveAddr|0", regOpenHandles},
 		{[]string{"findkcb"}, "FullKeyPath", regFindKCB},
 		{[]string{"hivelist"}, "", regHiveList},
 		{[]string{"viewlist"}, "HiveAddr", regViewList},
@@ -39,7 +40,13 @@ func regSubs() []regSub {
 		{[]string{"freecells"}, "BinAddr", regFreeCells},
 		{[]string{"dirtyvector"}, "HiveAddr", regDirtyVector},
 		{[]string{"cellindex"}, "HiveAddr Index", regCellIndex},
+		{[]string{"freehints"}, "HiveAddr Storage Display", regFreeHints},
 		{[]string{"translist"}, "RmAddr|0", regTransactions},
+		{[]string{"uowlist"}, "TransactionAddr", regUnitsOfWork},
+		{[]string{"locktable"}, "KcbAddr ThreadAddr", regLockTable},
+		{[]string{"ixlock"}, "LockAddr", regIntentLock},
+		{[]string{"postblocklist"}, "", regPostBlocks},
+		{[]string{"notifylist"}, "", regNotifications},
 		{[]string{"dumppool"}, "", regDumpPool},
 	}
 }

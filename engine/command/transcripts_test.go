@@ -200,7 +200,13 @@ func sameLines(want, got []string) bool {
 // made.
 func writtenSession(t testing.TB, d *dumptest.Dump) *Session {
 	t.Helper()
-	path, symbols := dumptest.WriteFile(t, d)
+	return writtenSessionAs(t, d, dumptest.Full)
+}
+
+// writtenSessionAs does so on a dump of a format.
+func writtenSessionAs(t testing.TB, d *dumptest.Dump, f dumptest.Format) *Session {
+	t.Helper()
+	path, symbols := dumptest.WriteFileAs(t, d, f)
 	target, err := engine.Open(context.Background(), path, engine.Options{SymbolPath: symbols, ImagePath: symbols, CacheDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

@@ -106,6 +106,9 @@ const (
 // Addr is the address of the _CMHIVE.
 func (h *Hive) Addr() uint64 { return h.va }
 
+// Base is the address of the base block.
+func (h *Hive) Base() uint64 { return h.base }
+
 // Root is the hive's root key.
 func (h *Hive) Root() *HiveKey { return h.root }
 

@@ -50,7 +50,8 @@ const SectorSize = 512
 
 const maxDirtyBits = 1 << 26
 
-// A DirtyVector says which sectors of a hive are not yet in its file.
+// A DirtyVector says which sectors of a hive are not yet in its file. The
+// kernel's other bit maps of a hive are read as such, too.
 type DirtyVector struct {
 	Addr  uint64
 	Bits  uint64
@@ -61,26 +62,37 @@ type DirtyVector struct {
 
 // DirtyVector reads the hive's dirty vector.
 func (h *Hive) DirtyVector() (DirtyVector, error) {
-	o := h.obj.Field("Hive.DirtyVector")
-	n, err := o.Field("SizeOfBitMap").Uint()
-	at, aerr := o.Field("Buffer").Uint()
-	count, cerr := h.obj.Field("Hive.DirtyCount").Uint()
-	if err := errors.Join(err, aerr, cerr); err != nil {
+	count, err := h.obj.Field("Hive.DirtyCount").Uint()
+	if err != nil {
 		return DirtyVector{}, fmt.Errorf("hive %#x: dirty vector: %w", h.Addr(), err)
 	}
-	d := DirtyVector{Addr: at, Bits: n, Count: count}
+	d, err := h.bitmap(h.obj.Field("Hive.DirtyVector"), "dirty vector")
+	d.Count = count
+	return d, err
+}
+
+// bitmap reads a _RTL_BITMAP.
+func (h *Hive) bitmap(o types.Object, what string) (DirtyVector, error) {
+	n, err := o.Field("SizeOfBitMap").Uint()
+	at, aerr := o.Field("Buffer").Uint()
+	if err := errors.Join(err, aerr); err != nil {
+		return DirtyVector{}, fmt.Errorf("hive %#x: %s: %w", h.Addr(), what, err)
+	}
+	d := DirtyVector{Addr: at, Bits: n}
 	if n > maxDirtyBits {
-		return d, fmt.Errorf("hive %#x: dirty vector: a size of %d bits", h.Addr(), n)
+		return d, fmt.Errorf("hive %#x: %s: a size of %d bits", h.Addr(), what, n)
 	}
 	if at == 0 || n == 0 {
 		d.Bits = 0
 		return d, nil
 	}
 	if d.words, err = memory.ReadBytes(h.reg.sys.Kernel(), at, int(n+7)/8); err != nil {
-		return d, fmt.Errorf("hive %#x: dirty vector: %w", h.Addr(), err)
+		return d, fmt.Errorf("hive %#x: %s: %w", h.Addr(), what, err)
 	}
 	return d, nil
 }
+
+func (r *Registry) pointer(at uint64) (uint64, error) { return memory.ReadUint(r.sys.Kernel(), at, 8) }
 
 // Runs yields the first and last sector of each run of dirty ones.
 func (d DirtyVector) Runs() iter.Seq2[uint64, uint64] {
