@@ -18,6 +18,7 @@ import (
 	"kdap/engine/list"
 	"kdap/engine/memory"
 	"kdap/engine/windows"
+	"kdap/engine/windows/heap"
 )
 
 func demoCommand() *cobra.Command {
@@ -107,6 +108,9 @@ func tellProcess(ctx context.Context, w io.Writer, p windows.Process) error {
 	if text, count := commonText(ctx, p); count > 1 {
 		fmt.Fprintf(w, "%d blocks of its memory hold a text like  %q\n", count, text)
 	}
+	if err := tellHeap(ctx, w, p); err != nil {
+		return err
+	}
 	var busiest list.Stack
 	var most int
 	for t, err := range p.Threads(ctx) {
@@ -134,6 +138,41 @@ func tellProcess(ctx context.Context, w io.Writer, p windows.Process) error {
 			at = fmt.Sprintf("  [%s @ %d]", f.Source, f.Line)
 		}
 		fmt.Fprintf(w, "  %s!%s%s\n", f.Module, f.Symbol, at)
+	}
+	return nil
+}
+
+// tellHeap names the size that most of the process's heaps is busy blocks of.
+func tellHeap(ctx context.Context, w io.Writer, p windows.Process) error {
+	owner, err := heap.Of(p)
+	if err != nil {
+		return err
+	}
+	type kind struct{ heap, size uint64 }
+	count, all := map[kind]uint64{}, uint64(0)
+	var most kind
+	for h, err := range owner.Heaps(ctx) {
+		if err != nil {
+			return err
+		}
+		for b, err := range h.Blocks(ctx) {
+			if err != nil {
+				return err
+			}
+			if !b.Busy {
+				continue
+			}
+			k := kind{h.Address, b.Size}
+			count[k]++
+			all += b.Size
+			if count[k]*k.size > count[most]*most.size {
+				most = k
+			}
+		}
+	}
+	if all > 0 {
+		fmt.Fprintf(w, "its heap %x has %d busy blocks of %#x bytes, %d %% of all that it took\n",
+			most.heap, count[most], most.size, 100*count[most]*most.size/all)
 	}
 	return nil
 }

@@ -34,6 +34,7 @@ func Demo() *Dump {
 	quill := demoQuill(m, desk)
 	demoFerry(m, desk)
 	demoRegistry(m, desk, quill)
+	demoMemory(m)
 	return m.Finish()
 }
 
@@ -143,30 +144,31 @@ func demoQuill(m *Machine, shell *Process) *Process {
 	return p
 }
 
-// leak lays the cached pages: the newest in memory, the others paged out.
+// leak lays the cached pages in a heap of their own: of each its first page is
+// in memory, of the newest all; the others are paged out.
 func leak(p *Process) {
 	s := p.Space
-	base := p.Reserve(demoBlocks * demoBlock)
-	first := uint64(demoBlocks-demoResident) * demoBlock
-	for off := uint64(0); off+pageSize <= first; off += pageSize {
-		s.PageFile(base+off, 0, 0x1000+off>>12, ReadWrite)
-	}
+	h := p.NewHeap(HeapOptions{})
 	newest := uint64(0)
-	for i := uint64(0); i < demoBlocks; i++ {
-		at := base + i*demoBlock
+	for i := range uint64(demoBlocks) {
+		at := h.Alloc(demoBlock)
+		s.U64(at, newest)
+		for k, v := range []uint32{quillMagic, 17 + uint32(i/24), uint32(i%24) + 1, 2} {
+			s.U32(at+8+4*uint64(k), v)
+		}
+		s.U64(at+0x18, pagePixels)
+		note := fmt.Sprintf("Harbour News %d, page %d: kept by CacheRenderedPage, never evicted", 17+i/24, i%24+1)
+		s.Write(at+0x20, append([]byte(note), 0))
 		if i >= demoBlocks-demoResident {
-			s.U64(at, newest)
-			for k, v := range []uint32{quillMagic, 17 + uint32(i/24), uint32(i%24) + 1, 2} {
-				s.U32(at+8+4*uint64(k), v)
-			}
-			s.U64(at+0x18, pagePixels)
-			note := fmt.Sprintf("Harbour News %d, page %d: kept by CacheRenderedPage, never evicted", 17+i/24, i%24+1)
-			s.Write(at+0x20, append([]byte(note), 0))
 			for row := uint64(0); row < pagePixels; row += 0x400 {
 				s.Write(at+0x70+row, []byte("~paper~"))
 			}
 		}
 		newest = at
+	}
+	h.PageOut()
+	for i, title := range p.heaps[0].AllocFront(0x2a, 64, 41) {
+		s.Write(title, fmt.Appendf(nil, "Harbour News %d\x00", 17+i))
 	}
 	cache := p.Symbol("quillpress!PreviewCache")
 	s.U64(cache, newest)
@@ -174,7 +176,7 @@ func leak(p *Process) {
 	s.U64(cache+16, demoBlocks*pagePixels)
 	s.U64(cache+24, 0)
 	s.U32(cache+32, 64)
-	s.U64(p.Symbol("quillpress!QuillHeap"), p.heapPlace())
+	s.U64(p.Symbol("quillpress!QuillHeap"), h.VA())
 }
 
 // demoFerry is a deadlock: two threads, two locks, opposite order.

@@ -346,3 +346,16 @@ func (h *Heap) finishLarge(o object) {
 	}
 	space.link(o.addr("VirtualAllocdBlocks"), entries...)
 }
+
+// PageOut moves all pages of the heap that nothing was written to into the
+// paging file.
+func (h *Heap) PageOut() {
+	s := h.p.Space
+	for i, seg := range h.segments {
+		for va := seg.va; va < min(roundUp(seg.next, pageSize), seg.end); va += pageSize {
+			if _, ok := s.lookup(va); !ok {
+				s.PageFile(va, 0, 0x1000+uint64(i)<<12+(va-seg.va)>>12, ReadWrite)
+			}
+		}
+	}
+}

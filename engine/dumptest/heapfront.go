@@ -13,7 +13,6 @@ func (h *Heap) makeFront() {
 	o := p.Space.obj("_LFH_HEAP", h.front).set("Heap", h.VA())
 	p.Space.link(o.addr("SubSegmentZones"))
 	h.frontTop = roundUp(h.front+uint64(p.m.l.size("_LFH_HEAP")), heapUnit)
-	p.Space.U64(p.Symbol("ntdll!RtlpLFHKey"), p.lfhKey())
 }
 
 // lfhKey is what the process's front ends encode with.

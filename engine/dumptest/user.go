@@ -56,6 +56,7 @@ func (p *Process) makeUser() {
 	exe := LoadImage(p.opt.Image)
 	p.LoadModule(exe, p.opt.Name, p.imagePath())
 	p.LoadModule(LoadImage("ntdll.dll"), "ntdll.dll", `C:\Windows\System32\ntdll.dll`)
+	p.Space.U64(p.Symbol("ntdll!RtlpLFHKey"), p.lfhKey())
 	if p.opt.Wow64 {
 		p.loadWow64()
 	} else {

@@ -12,7 +12,10 @@ type MemoryCounters struct {
 	NonPagedPoolCommit, DriverCommit            uint64
 	BootCommit, PFNCommit, PageTables           uint64
 	LockedFile, PagefileHash                    uint64
-	Committed, CommitLimit                      uint64
+	CommitLimit                                 uint64
+
+	// Committed is what all parts add up to, and Transient; or as it is told.
+	Committed, Transient uint64
 
 	StackPteFailures, StackGrowthFailures uint64
 
@@ -34,6 +37,9 @@ func (m *Machine) makeCounters() {
 	c := m.memory
 	if c == nil {
 		return
+	}
+	if c.Committed == 0 {
+		c.Committed = c.Transient + m.charged()
 	}
 	k := m.Kernel
 	p := k.obj("_MI_PARTITION", m.sym("MiSystemPartition"))
@@ -62,6 +68,17 @@ func (m *Machine) makeCounters() {
 	m.makePagingFiles(p)
 	m.makePools()
 	m.chargeSessions(s.addr("Vs.SessionWsList"))
+}
+
+// charged is the commit of the system's parts and of all processes.
+func (m *Machine) charged() uint64 {
+	c := m.memory
+	sum := c.ProcessCommit + c.SessionCommit + c.SharedCommit + c.KernelStacks + c.MDL + c.AWE + c.Contiguous + c.NonPagedPoolCommit +
+		c.PagedPool + c.DriverCommit + c.BootCommit + c.PFNCommit + c.PageTables + c.LockedFile + c.PagefileHash
+	for _, p := range m.processes[1:] { // without Idle
+		sum += p.o.get("CommitCharge")
+	}
+	return sum
 }
 
 func (m *Machine) makePagingFiles(p object) {
