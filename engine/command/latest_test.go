@@ -2,11 +2,13 @@ package command
 
 import (
 	"context"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 
 	"kdap/engine"
+	"kdap/engine/dumptest"
 	"kdap/internal/truth"
 )
 
@@ -80,5 +82,37 @@ func TestTargetMovesToBetterSymbols(t *testing.T) {
 	}
 	if again := target.Improve(t.Context(), latest.Symbols); again != latest {
 		t.Error("what is described already was improved again")
+	}
+}
+
+// A kernel that no profile describes shows nothing at first; with its symbols
+// it shows all, whichever kind they are of.
+func TestTargetMovesFromNothing(t *testing.T) {
+	for _, name := range []string{"_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH", "_NT_EXECUTABLE_IMAGE_PATH"} {
+		t.Setenv(name, "")
+	}
+	for _, relative := range []string{"", "newer"} { // a PDB, an ISF table
+		dump, store := dumptest.WriteFile(t, dumptest.SmallWith(dumptest.Options{Relative: relative}).Finish())
+		folder := t.TempDir() // where the files appear later
+		target, err := engine.Open(t.Context(), dump, engine.Options{SymbolPath: folder, CacheDir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer target.Close()
+		s := NewSession(target, Options{Record: true})
+		if got := answer(s, "!process 0 0"); strings.Contains(got, "QuillPress.exe") {
+			t.Fatalf("relative %q: there is something to read it with: %s", relative, got)
+		}
+		// The path stays what it is; its folder gets the files.
+		if err := os.CopyFS(folder, os.DirFS(store)); err != nil {
+			t.Fatal(err)
+		}
+		answer(s, ".reload /f nt")
+		if got := answer(s, "!process 0 0"); !strings.Contains(got, "QuillPress.exe") {
+			t.Errorf("relative %q: the processes are not shown: %s", relative, got)
+		}
+		if got := target.Latest().System.SymbolRank(); got != "pdb" && got != "isf" {
+			t.Errorf("relative %q: the target is read with %s", relative, got)
+		}
 	}
 }
