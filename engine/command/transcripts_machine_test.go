@@ -103,6 +103,22 @@ func storySMBIOS(t *testing.T) *dumptest.SMBIOS {
 	return s.End(size)
 }
 
+// TestStorySpeeds: the samples of reference/commands/sysinfo.md are of the same
+// computer.
+func TestStorySpeeds(t *testing.T) {
+	m, _ := storyMachine(t, dumptest.Firmware{}, false)
+	s := writtenSession(t, m.Finish())
+	for line, want := range map[string]string{
+		"!sysinfo cpuspeed":     "CPUID:        \"Intel(R) Core(TM) i7-8550U CPU @ 1.80GHz\"\nMaxSpeed:     1800\nCurrentSpeed: 1992\n",
+		"!sysinfo cpumicrocode": "Initial Microcode Version: 00000000:00000000\nCached Microcode Version:  ea:00000000\nProcessor Family:          06\nProcessor Model:           8e\nProcessor Stepping:        0a\n",
+		"!cpuid 3":              "CP  F/M/S  Manufacturer     MHz\n 3  6,142,10 GenuineIntel    1992\n",
+	} {
+		if got := answer(s, line); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
+
 // storyHives loads the hives of transcript 7.
 func storyHives(t *testing.T, m *dumptest.Machine) (hives []*dumptest.Hive) {
 	mounts := []struct{ mount, file string }{

@@ -10,6 +10,7 @@ import (
 
 	"kdap/engine"
 	"kdap/engine/dumptest"
+	"kdap/engine/list"
 	"kdap/engine/windows/registry"
 )
 
@@ -63,7 +64,9 @@ func TestReadBackRegistry(t *testing.T) {
 			m := dumptest.SmallWith(dumptest.Options{Relative: relative, Runs: []dumptest.Run{{Base: 1, Count: 0x9e}, {Base: 0x100, Count: 0x1800}}})
 			withRegistry(m)
 			d := m.Finish()
-			readRegistry(t, open(t, d, dumptest.Full, dumptest.PDBs|dumptest.ISF), d.Truth())
+			target := open(t, d, dumptest.Full, dumptest.PDBs|dumptest.ISF)
+			readLists(t, target, d.Truth())
+			readRegistry(t, target, d.Truth())
 		})
 	}
 }
@@ -134,6 +137,55 @@ func readRegistry(t *testing.T, target *engine.Target, truth *dumptest.Truth) {
 		}
 	}
 	compare(t, "keys", len(got), count)
+	readLink(t, r)
+}
+
+// readLink follows a symbolic link on the way to a key, and reads one at the end
+// of the way.
+func readLink(t *testing.T, r *registry.Registry) {
+	ctx := t.Context()
+	link, err := r.Lookup(ctx, `HKLM\SYSTEM\CurrentControlSet`)
+	if err != nil {
+		t.Skip("this registry has no link: ", err)
+	}
+	to, err := link.LinkTarget(ctx)
+	compare(t, fmt.Sprintf("link (%v)", err), to, `\REGISTRY\MACHINE\SYSTEM\ControlSet001`)
+	k, err := r.Lookup(ctx, `HKLM\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := k.Path()
+	compare(t, fmt.Sprintf("path behind the link (%v)", err), path, `\REGISTRY\MACHINE\SYSTEM\ControlSet001\Control\ComputerName\ComputerName`)
+}
+
+// readLists compares kdap list hives and list registry with the writer.
+func readLists(t *testing.T, target *engine.Target, truth *dumptest.Truth) {
+	i := 0
+	for h, err := range list.Hives(t.Context(), target.System, list.Filter{}) {
+		if err != nil || i >= len(truth.Hives) {
+			t.Fatalf("hive %d: %v", i, err)
+		}
+		want := truth.Hives[i]
+		i++
+		compare(t, "list hives", fmt.Sprintf("%x %s %s %x %x", uint64(h.Hive), h.Name, h.File, value(h.Storage.Stable), value(h.Storage.Volatile)),
+			fmt.Sprintf("%x %s %s %x %x", want.Addr, want.Mount, want.File, want.Stable, want.Volatile))
+	}
+	compare(t, "list hives", i, len(truth.Hives))
+	for _, h := range truth.Hives {
+		for n, want := range h.Keys {
+			if want.Exit || n%97 > 3 { // enough of a long list
+				continue
+			}
+			for k, err := range list.Keys(t.Context(), target.System, list.Filter{Key: want.Path}) {
+				if err != nil {
+					t.Errorf("list registry %s: %v", want.Path, err)
+					continue
+				}
+				compare(t, "list registry", fmt.Sprintf("%s %x %d %s", k.Path, uint64(k.Cell), len(k.Values), k.Class),
+					fmt.Sprintf("%s %x %d %s", want.Path, want.Cell, len(want.Values), want.Class))
+			}
+		}
+	}
 }
 
 func walkKeys(t *testing.T, k *registry.Key, path string, all map[string]*registry.Key) {
