@@ -149,10 +149,10 @@ func cmdThread() *Command {
 				return err
 			}
 			if s.machine() == x86Machine && !opt['w'] {
-				s.enterX86()
+				_ = s.enterX86(ctx) // without 32-bit code there is nothing to enter
 			}
 			if opt['w'] {
-				defer s.setX86Thread(t)
+				defer s.setX86Thread(ctx)
 			}
 			s.printf("Implicit thread is now %s\n", format.Addr(t.Addr()))
 			if !opt['p'] && !opt['P'] {

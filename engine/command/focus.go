@@ -38,7 +38,7 @@ type Row struct {
 func (s *Session) SetFocus(ctx context.Context, p windows.Process, t windows.Thread, frames []windows.Frame, row Row, why error) {
 	s.catchUp(ctx)
 	p = s.rebound(p)
-	s.setMachine(s.ownMachine())
+	s.setMachine(ctx, s.ownMachine())
 	if p.Addr() != s.scope.process.Addr() || s.modules.user == nil {
 		s.modules.loadUser(ctx, p)
 	}

@@ -31,7 +31,7 @@ const nativeMachine = "amd64"
 func cmdEffmach() *Command {
 	return &Command{
 		Names: []string{".effmach"}, Args: "[Machine | . | #]", Short: "show or choose the machine whose code and registers are meant",
-		Run: func(_ context.Context, s *Session, c *Call) error {
+		Run: func(ctx context.Context, s *Session, c *Call) error {
 			word := strings.ToLower(c.Word())
 			if word == "." || word == "#" {
 				word = s.ownMachine()
@@ -43,7 +43,7 @@ func cmdEffmach() *Command {
 				if m.name != word {
 					continue
 				}
-				s.setMachine(word)
+				s.setMachine(ctx, word)
 				s.printf("Effective machine: %s\n", m.text)
 				if at := c.Args.Pos; !c.Args.Done() {
 					// The debugger cuts the line behind the name.

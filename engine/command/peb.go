@@ -3,8 +3,6 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"kdap/engine/types"
 	"kdap/engine/windows"
@@ -24,7 +22,16 @@ func runPeb(ctx context.Context, s *Session, c *Call) error {
 		return err
 	}
 	addr, err := s.debuggee.peb(s)
-	if !c.Args.Done() {
+	title := ""
+	if c.Args.Done() {
+		narrow, err := s.showPeb32(ctx, p)
+		if err != nil {
+			return err
+		}
+		if narrow {
+			title = "\n\nWow64 "
+		}
+	} else {
 		addr, err = s.extensionNumber(c)
 	}
 	switch {
@@ -41,7 +48,7 @@ func runPeb(ctx context.Context, s *Session, c *Call) error {
 		s.notef("PEB: %v", err)
 		return Failf("error 3 InitTypeRead( nt!_PEB at %016x)...", addr)
 	}
-	s.printf("PEB at %016x\n", addr)
+	s.printf("%sPEB at %016x\n", title, addr)
 	return s.showPeb(ctx, p, block)
 }
 
@@ -110,8 +117,7 @@ func (s *Session) showLdr(ctx context.Context, p windows.Process, peb uint64, ld
 	s.printf("                    Base TimeStamp                     Module\n")
 	mods, errs := p.LoaderModulesAt(ctx, peb)
 	for _, m := range mods {
-		stamp := time.Unix(int64(m.TimeDateStamp), 0).UTC().Format("Jan 02 15:04:05 2006")
-		s.printf("%20s %08x %s %s\n", fmt.Sprintf("%x", m.Base), m.TimeDateStamp, stamp, visible(m.Path))
+		s.printLdrModule(m)
 	}
 	for _, err := range errs {
 		s.notef("%v", err)
@@ -157,9 +163,13 @@ func cmdTeb() *Command {
 func runTeb(_ context.Context, s *Session, c *Call) error {
 	var addr uint64
 	var err error
+	title := ""
 	if c.Args.Done() {
 		if s.scope.thread.Addr() == 0 {
 			return Failf("TEB NULL...")
+		}
+		if s.showTeb32(s.scope.thread) {
+			title = "Wow64 "
 		}
 		addr, err = s.debuggee.teb(s)
 	} else {
@@ -180,7 +190,7 @@ func runTeb(_ context.Context, s *Session, c *Call) error {
 		s.notef("TEB: %v", err)
 		return Failf("error InitTypeRead( TEB )...")
 	}
-	s.printf("TEB at %016x\n", addr)
+	s.printf("%sTEB at %016x\n", title, addr)
 	for _, row := range []struct{ label, layout, field string }{
 		{"ExceptionList:", "%016x", "NtTib.ExceptionList"},
 		{"StackBase:", "%016x", "NtTib.StackBase"},

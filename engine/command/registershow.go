@@ -148,8 +148,7 @@ func (s *Session) showAMD64(regs *amd64.Context, mask registerMask) {
 		}
 	}
 	if mask&maskSegments != 0 {
-		s.printf("cs=%04x  ss=%04x  ds=%04x  es=%04x  fs=%04x  gs=%04x             efl=%08x\n",
-			regs.CS, regs.SS, regs.DS, regs.ES, regs.FS, regs.GS, regs.EFlags)
+		s.printSelectors(regs)
 	}
 	if mask&maskFloat != 0 {
 		s.showFloats(regs)

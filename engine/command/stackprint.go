@@ -70,6 +70,10 @@ func (v stackView) header() string {
 // previous came before it.
 func (s *Session) printStackRow(ctx context.Context, v stackView, space memory.Space, n int, row stackRow, behind bool, previous uint64) {
 	f := row.frame
+	if f.X86 != nil && s.machine() == x86Machine {
+		s.printX86Row(ctx, v, n, row, behind, previous)
+		return
+	}
 	var b strings.Builder
 	if v.numbers {
 		b.WriteString(frameNumber(n) + " ")

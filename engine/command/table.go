@@ -24,6 +24,7 @@ func families() [][]*Command {
 		listCommands(),
 		userExceptionCommands(),
 		processCommands(),
+		wow64Commands(),
 		contextCommands(),
 		stackCommands(),
 		frameCommands(),

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 
@@ -15,10 +16,10 @@ const x86Machine = "x86"
 
 // setX86Thread is .thread /w: the registers of a thread's 32-bit code; of a thread
 // that runs none the lower halves of the 64-bit ones.
-func (s *Session) setX86Thread(t windows.Thread) {
+func (s *Session) setX86Thread(ctx context.Context) {
 	s.printf("The context is partially valid. Only x86 user-mode context is available.\n")
 	s.settings.machine = x86Machine
-	if err := s.enterX86(); err != nil {
+	if err := s.enterX86(ctx); err != nil {
 		s.notef("%v", err)
 		regs := &x86.Context{}
 		if c := amd64Part(s.scope.regs); c != nil {
@@ -32,11 +33,11 @@ func (s *Session) setX86Thread(t windows.Thread) {
 
 // setMachine makes a machine the effective one. The registers of the thread in
 // whose 32-bit code one looks are those of that code.
-func (s *Session) setMachine(name string) {
+func (s *Session) setMachine(ctx context.Context, name string) {
 	s.settings.machine = name
 	switch {
 	case name == x86Machine:
-		if err := s.enterX86(); err != nil && !errors.Is(err, windows.ErrNotWOW64) {
+		if err := s.enterX86(ctx); err != nil && !errors.Is(err, windows.ErrNotWOW64) {
 			s.notef("%v", err)
 		}
 	case s.scope.wide != nil:
@@ -47,20 +48,13 @@ func (s *Session) setMachine(name string) {
 
 // enterX86 makes the registers of the current thread's 32-bit code the context.
 // It leaves a context alone that .trap or .cxr set.
-func (s *Session) enterX86() error {
-	c, ok := s.scope.regs.(*amd64.Context)
-	if !ok || s.scope.ofOther || s.scope.thread.Addr() == 0 {
+func (s *Session) enterX86(ctx context.Context) error {
+	if _, ok := s.scope.regs.(*amd64.Context); !ok || s.scope.ofOther || s.scope.thread.Addr() == 0 {
 		return windows.ErrNotWOW64
 	}
-	side, err := s.scope.thread.WOW64()
+	regs, err := s.scope.thread.Registers32(ctx)
 	if err != nil {
 		return err
-	}
-	regs := x86.Lower(c)
-	if !windows.InCode32(c) {
-		if regs, err = side.Registers(); err != nil {
-			return err
-		}
 	}
 	s.scope.wide, s.scope.regs = s.scope.regs, regs
 	s.scope.base, s.scope.frame = 0, frameScope{}

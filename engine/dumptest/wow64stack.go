@@ -65,7 +65,8 @@ func (n *narrowWriter) enter(spec string) {
 func (n *narrowWriter) run(target string) {
 	const most = 200 // instructions
 	for range most {
-		inst, err := x86asm.Decode(n.cur.im.mapped[n.at:], 32)
+		const longest = 15
+		inst, err := x86asm.Decode(n.s.Read(n.cur.base+uint64(n.at), longest), 32)
 		if err != nil {
 			panic(fmt.Sprintf("dumptest: %s+%#x: %v", n.cur.name, n.at, err))
 		}

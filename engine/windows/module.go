@@ -290,16 +290,18 @@ func (p Process) listUserModules(ctx context.Context) *ModuleSet {
 }
 
 // LoaderModulesAt returns the modules of the loader's list of the PEB at an
-// address, in load order, and what was wrong with the list.
+// address, in load order, and what was wrong with the list; of a WOW64 process
+// those of the 64-bit loader.
 func (p Process) LoaderModulesAt(ctx context.Context, peb uint64) ([]*Module, []error) {
-	return p.ldrModules(ctx, peb)
-}
-
-func (p Process) ldrModules(ctx context.Context, peb uint64) (mods []*Module, errs []error) {
 	space, err := p.Space()
 	if err != nil {
 		return nil, []error{err}
 	}
+	return p.ldrList(ctx, space, peb)
+}
+
+// ldrList lists the modules of the loader's list of a PEB.
+func (p Process) ldrList(ctx context.Context, space memory.Space, peb uint64) (mods []*Module, errs []error) {
 	block, err := p.EnvironmentAt(peb)
 	if err != nil {
 		return nil, []error{err}
@@ -313,6 +315,17 @@ func (p Process) ldrModules(ctx context.Context, peb uint64) (mods []*Module, er
 		walk := ldrWalk{sys: p.sys, space: space, user: true, layout: p.sys.ldrLayout("_LDR_DATA_TABLE_ENTRY", ldr64)}
 		mods, errs = walk.collect(ctx, ldr+head)
 	}
+	return mods, errs
+}
+
+// ldrModules lists the modules of the process: of a WOW64 process those of both
+// loaders.
+func (p Process) ldrModules(ctx context.Context, peb uint64) (mods []*Module, errs []error) {
+	space, err := p.Space()
+	if err != nil {
+		return nil, []error{err}
+	}
+	mods, errs = p.ldrList(ctx, space, peb)
 	if wow, err := p.WOW64(); err == nil && wow {
 		more, e := p.wow64Modules(ctx, space)
 		for _, m := range more {

@@ -158,16 +158,21 @@ func (t Thread) WholeStack(ctx context.Context, limit int) (Stack, error) {
 	return st, nil
 }
 
-// Stack32 walks the stack of the thread's 32-bit code.
-func (t Thread) Stack32(ctx context.Context, limit int) (Stack, error) {
+// Registers32 returns the registers of the thread's 32-bit code: those it was
+// interrupted with, else those it had when it went into 64-bit code.
+func (t Thread) Registers32(ctx context.Context) (*x86.Context, error) {
 	side, err := t.WOW64()
 	if err != nil {
-		return Stack{}, err
+		return nil, err
 	}
-	if limit <= 0 {
-		limit = DefaultFrames
+	if st, err := t.Stack(ctx, 0); err == nil {
+		for i := range st.Frames {
+			if c, ok := st.Frames[i].Registers().(*x86.Context); ok {
+				return c, nil
+			}
+		}
 	}
-	return t.stack32(ctx, side, 0, limit), nil
+	return side.Registers()
 }
 
 func (t Thread) stack32(ctx context.Context, side *WOW64Thread, first, limit int) Stack {
