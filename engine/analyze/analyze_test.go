@@ -82,3 +82,42 @@ func TestBlame(t *testing.T) {
 		}
 	}
 }
+
+// TestUserException: the exception of the reference minidump is a break point
+// that a debugger made the program run into: nobody is to blame.
+func TestUserException(t *testing.T) {
+	r, err := NewUser(context.Background(), open(t, "minidump_calc", false), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := r.Culprit(); !ok || f.Image != "ntdll.dll" || r.Sure || r.Exception == nil || r.Exception.Code != 0x80000003 {
+		t.Errorf("blamed %q, sure %v: %s", f.Symbol(), r.Sure, r.Why)
+	}
+	if r.Bucket != "BREAKPOINT_80000003_ntdll.dll" {
+		t.Errorf("bucket %s", r.Bucket)
+	}
+}
+
+func TestUserBucket(t *testing.T) {
+	at := func(module, image, function string) Frame { return Frame{Module: module, Image: image, Function: function} }
+	frames := []Frame{at("ntdll", "ntdll.dll", "RtlReportCriticalFailure"), at("Quill", "Quill.exe", "RenderPage"), at("KERNEL32", "KERNEL32.DLL", "BaseThreadInitThunk")}
+	for _, tt := range []struct {
+		code, how, address uint64
+		want               string
+	}{
+		{0xc0000005, 0, 8, "NULL_POINTER_READ_c0000005_Quill.exe!RenderPage"},
+		{0xc0000005, 1, 0xdead0000, "INVALID_POINTER_WRITE_c0000005_Quill.exe!RenderPage"},
+		{0xc0000005, 8, 0xdead0000, "SOFTWARE_NX_FAULT_c0000005_Quill.exe!RenderPage"},
+		{0xc0000374, 0, 0, "HEAP_CORRUPTION_c0000374_Quill.exe!RenderPage"},
+		{0xc0000409, 7, 0, "FAIL_FAST_FATAL_APP_EXIT_c0000409_Quill.exe!RenderPage"},
+		{0xc0000420 + 1, 0, 0, "APPLICATION_FAULT_c0000421_Quill.exe!RenderPage"},
+	} {
+		e := &Exception{}
+		e.Code, e.NumberParameters, e.Information[0], e.Information[1] = uint32(tt.code), 2, tt.how, tt.address
+		r := &Report{Exception: e, Frames: frames, Blamed: -1, Processor: -1}
+		r.blameUser()
+		if got := r.userBucket(); got != tt.want || !r.Sure {
+			t.Errorf("%x: %s, want %s", tt.code, got, tt.want)
+		}
+	}
+}

@@ -22,7 +22,7 @@ func cmdAnalyze() *Command {
 
 // analyzeOptions are the options of !analyze.
 type analyzeOptions struct {
-	verbose, show, hang bool
+	verbose, show, hang, force bool
 
 	bucket string // the answer is wanted only for crashes of this name
 	code   uint32
@@ -36,7 +36,9 @@ func (s *Session) parseAnalyze(c *Call) (o analyzeOptions, err error) {
 		switch strings.ToLower(word) {
 		case "-v", "-vv":
 			o.verbose = true
-		case "-f", "-nodb":
+		case "-f":
+			o.force = true
+		case "-nodb":
 		case "-hang":
 			o.hang = true
 		case "-d":
@@ -75,7 +77,12 @@ func runAnalyze(ctx context.Context, s *Session, c *Call) error {
 		s.showBugCheck(analyze.Describe(o.code, o.params))
 		return nil
 	}
-	if o.hang {
+	switch {
+	case s.sys.User() != nil && o.hang:
+		return Failf("!analyze: -hang needs the kernel's threads; this dump holds one process")
+	case s.sys.User() != nil:
+		return s.analyzeProcess(ctx, o)
+	case o.hang:
 		return s.analyzeHang(ctx, o.verbose)
 	}
 	start := time.Now()

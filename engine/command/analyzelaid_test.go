@@ -81,6 +81,17 @@ func TestAnalyzeTriage(t *testing.T) {
 		"CUSTOMER_CRASH_COUNT:  1", "STACK_TEXT:  \n", "FAILURE_BUCKET_ID:  ")
 }
 
+// TestAnalyzeProcess: the reference minidump; .ecxr and .exr -1 are in its record.
+func TestAnalyzeProcess(t *testing.T) {
+	s := dumpSession(t, "minidump_calc", false)
+	inOrder(t, answer(s, "!analyze -v"), "Exception Analysis", "CONTEXT:  (.ecxr)\nrax=000007fffffd5000", "Resetting default scope\n\nEXCEPTION_RECORD:  (.exr -1)\n",
+		"FAULTING_THREAD:  0000065c\n\nPROCESS_NAME:  calc.exe\n\n", "EXCEPTION_CODE_STR:  80000003\n\n", "STACK_TEXT:  \n", "STACK_COMMAND:  ~4s; .ecxr ; kb\n",
+		"FAILURE_BUCKET_ID:  BREAKPOINT_80000003_ntdll.dll\n")
+	if got := answer(s, "!analyze -hang"); !strings.HasPrefix(got, "!analyze: -hang needs the kernel's threads") {
+		t.Errorf("-hang: %q", got)
+	}
+}
+
 // TestAnalyzeHang: the deadlock that lab19041.json tells of.
 func TestAnalyzeHang(t *testing.T) {
 	inOrder(t, answer(labSession(t), "!analyze -hang"), "Scanning for threads blocked on locks ...\n", `

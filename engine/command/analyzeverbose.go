@@ -75,7 +75,7 @@ func (s *Session) analyzeVerbose(ctx context.Context, r *analyze.Report, start t
 	if !s.stackText(ctx, r) {
 		return
 	}
-	s.verdict(ctx, b, r)
+	s.verdict(ctx, b, r, s.stackCommand(r))
 }
 
 // shownCode is the code without the mark that a header may have.
@@ -216,8 +216,8 @@ func (s *Session) stackText(ctx context.Context, r *analyze.Report) bool {
 	return true
 }
 
-// verdict says who is to blame.
-func (s *Session) verdict(ctx context.Context, b blockWriter, r *analyze.Report) {
+// verdict says who is to blame; command shows the stack again.
+func (s *Session) verdict(ctx context.Context, b blockWriter, r *analyze.Report, command string) {
 	symbol, module, image := culpritNames(r)
 	b.line("SYMBOL_NAME:  %s", symbol)
 	b.line("MODULE_NAME: %s", module)
@@ -228,7 +228,7 @@ func (s *Session) verdict(ctx context.Context, b blockWriter, r *analyze.Report)
 			b.line("IMAGE_VERSION:  %d.%d.%d.%d", v.File[0], v.File[1], v.File[2], v.File[3])
 		}
 	}
-	b.line("STACK_COMMAND:  %s", s.stackCommand(r))
+	b.line("STACK_COMMAND:  %s", command)
 	if found {
 		b.line("BUCKET_ID_FUNC_OFFSET:  %x", f.Offset)
 	}
@@ -241,9 +241,17 @@ func (s *Session) verdict(ctx context.Context, b blockWriter, r *analyze.Report)
 		b.line("BUILDLAB_STR:  %s", branch)
 	}
 	b.line("OSPLATFORM_TYPE:  %s", platformType(s.ownMachine()))
-	b.line("OSNAME:  %s", systemName(s.sys.Build()))
+	b.line("OSNAME:  %s", systemName(s.analyzedBuild()))
 	b.line("FAILURE_ID_HASH:  {%s}", bucketHash(r.Bucket))
 	s.printf("Followup:     MachineOwner\n---------\n\n")
+}
+
+// analyzedBuild is the build number of the system, also of a user minidump's.
+func (s *Session) analyzedBuild() uint32 {
+	if u := s.sys.User(); u != nil && u.File().System != nil {
+		return u.File().System.BuildNumber
+	}
+	return s.sys.Build()
 }
 
 // stackCommand is what shows the stack again.
@@ -269,9 +277,11 @@ func (s *Session) stackCommand(r *analyze.Report) string {
 func (s *Session) analyzeKeys(r *analyze.Report, start time.Time) {
 	keys := [][2]string{
 		{"Analysis.Elapsed.mSec", fmt.Sprint(time.Since(start).Milliseconds())},
-		{"Bugcheck.Code.LegacyAPI", fmt.Sprintf("0x%x", s.sys.BugCheck().Code)},
 		{"Failure.Bucket", visible(r.Bucket)},
 		{"Failure.Hash", "{" + bucketHash(r.Bucket) + "}"},
+	}
+	if s.sys.User() == nil {
+		keys = append(keys, [2]string{"Bugcheck.Code.LegacyAPI", fmt.Sprintf("0x%x", s.sys.BugCheck().Code)})
 	}
 	if r.Code != s.sys.BugCheck().Code {
 		keys = append(keys, [2]string{"Bugcheck.Code.KiBugCheckData", fmt.Sprintf("0x%x", r.Code)})

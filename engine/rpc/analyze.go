@@ -36,8 +36,19 @@ type AnalyzeDetail struct {
 
 func onAnalyze(_ *client, ctx context.Context, t *target, _ struct{}) (any, error) {
 	r := AnalyzeResult{BugCheck: t.bugCheck(), Details: []AnalyzeDetail{}}
+	if t.System.User() != nil {
+		a, err := analyze.NewUser(ctx, t.System, false)
+		if err != nil && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err == nil {
+			r.Process = list.Visible(t.System.User().Name())
+			r.verdict(a)
+		}
+		return r, nil // without an exception there is nothing to explain
+	}
 	code, params := analyze.Code(t.System)
-	if t.System.User() != nil || !analyze.Describe(code, params).Recorded() {
+	if !analyze.Describe(code, params).Recorded() {
 		return r, nil // nothing crashed that a bug check explains
 	}
 	space, modules := t.crashed(ctx, &r)
@@ -76,6 +87,11 @@ func (r *AnalyzeResult) fill(a *analyze.Report) {
 		r.Meaning = append(r.Meaning, arg.Meaning)
 	}
 	r.Description = strings.Join(a.Description, " ")
+	r.verdict(a)
+}
+
+// verdict says who is to blame, and what else is known.
+func (r *AnalyzeResult) verdict(a *analyze.Report) {
 	for _, d := range a.Details {
 		r.Details = append(r.Details, AnalyzeDetail{d.Label, list.Visible(d.Text)})
 	}
