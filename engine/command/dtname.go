@@ -227,51 +227,46 @@ func typeIn(table *symbols.Table, m *windows.Module, name string) (dtTarget, boo
 	return dtTarget{}, false
 }
 
-// maxAmbiguous is how many types an empty name lists.
-const maxAmbiguous = 9
-
 // typeByPrefix finds the types whose names begin with a prefix. Of several the
-// first is taken, of all types (an empty prefix) the largest of the first few.
+// first is taken, unless a larger one follows: that ends the search. Those that
+// are as large as the first do not count, for it may have several records.
 func (s *Session) typeByPrefix(table *symbols.Table, m *windows.Module, d *dtCall, prefix string) (dtTarget, bool) {
-	var found []*types.Type
+	var pick *types.Type
+	var listed []string
 	seen := map[string]bool{}
+	note := ":"
 	if src := table.Types(); src != nil {
 		for t := range src.Types() {
 			if len(t.Name) < len(prefix) || !strings.EqualFold(t.Name[:len(prefix)], prefix) || seen[t.Name] {
 				continue
 			}
 			seen[t.Name] = true
-			found = append(found, t)
-			if prefix == "" && len(found) == maxAmbiguous {
+			name := m.Name + "!" + visible(t.Name)
+			switch {
+			case pick == nil:
+				pick = t
+			case t.Size == pick.Size:
+				continue
+			case t.Size > pick.Size:
+				pick = t
+				name += fmt.Sprintf(" {0x%03x bytes}", t.Size)
+				note = " (dumping largest sized):"
+			}
+			listed = append(listed, name)
+			if note != ":" {
 				break
 			}
 		}
 	}
-	if len(found) == 0 {
+	if pick == nil {
 		s.printf("Symbol %s not found.\n", d.name)
 		return dtTarget{}, false
 	}
-	pick := found[0]
-	if prefix == "" {
-		for _, t := range found {
-			if t.Size > pick.Size {
-				pick = t
-			}
-		}
-	}
 	d.prefix = true
-	if len(found) > 1 {
-		note := ":"
-		if prefix == "" {
-			note = " (dumping largest sized):"
-		}
+	if len(listed) > 1 {
 		s.printf("Ambiguous matches found for %s%s\n", d.name, note)
-		for _, t := range found {
-			s.printf("\t%s!%s", m.Name, visible(t.Name))
-			if prefix == "" && t == pick {
-				s.printf(" {0x%03x bytes}", t.Size)
-			}
-			s.printf("\n")
+		for _, name := range listed {
+			s.printf("\t%s\n", name)
 		}
 	}
 	if full, ok := table.Types().Type(pick.Name); ok {

@@ -36,6 +36,10 @@ func TestVariations(t *testing.T) {
 		{"dt.md, errors: @@() of a symbol without type; lab/dt-errors.txt", []line{
 			{"dt nt!_LIST_ENTRY @@(nt!KeBugCheckEx)", "Type information missing error for KeBugCheckEx\nCouldn't resolve error at 'nt!KeBugCheckEx)'\n"},
 		}},
+		{"lab/dt-errors.txt, dt nt!: of types with a prefix, a larger one ends the list, equals are left out", []line{
+			{"dt -y nt!_POOL_H", "nt!_POOL_HEADER\n" + answer(labSession(t), "dt nt!_POOL_HEADER")},
+			{"dt -y nt!_MMPTE", "nt!_MMPTE_TRANSITION\n" + answer(labSession(t), "dt nt!_MMPTE_TRANSITION")},
+		}},
 		{"the record's HRESULT lines: most failures in the debugger's words do not end the line", []line{
 			{".process 1234; ? 1", "Process 00000000`00001234 has invalid page directories\nEvaluate expression: 1 = 00000000`00000001\n"},
 			{".effmach foo; ? 1", "Unknown machine 'foo'\nEvaluate expression: 1 = 00000000`00000001\n"},
