@@ -32,10 +32,11 @@ type handleArgs struct {
 	handle   uint64 // 0: all
 	flags    uint64
 	typeName string // exact; "" for all
+	tally    *handleTally
 }
 
 func runHandle(ctx context.Context, s *Session, c *Call) error {
-	a := handleArgs{flags: handleDefault}
+	a := handleArgs{flags: handleDefault, tally: &handleTally{types: map[string]int{}}}
 	process := ^uint64(0)
 	numbers := []*uint64{&a.handle, &a.flags, &process}
 	for _, n := range numbers {
@@ -52,6 +53,9 @@ func runHandle(ctx context.Context, s *Session, c *Call) error {
 		a.handle = 0
 	}
 	a.typeName = strings.TrimSpace(c.rest())
+	if a.handle == 0 {
+		defer func() { s.noteHandles(ctx, a.tally) }()
+	}
 	switch {
 	case a.flags&handleCID != 0:
 		return s.showCID(ctx, a)
@@ -125,6 +129,7 @@ func (s *Session) showProcessHandles(ctx context.Context, a handleArgs, p window
 		s.printf("Process has no handle table\n")
 		return nil
 	}
+	a.tally.begin(p)
 	kernel, err := s.sys.KernelHandleTable(ctx)
 	return s.showHandles(ctx, a, table, err == nil && kernel == table)
 }
@@ -182,6 +187,9 @@ func (s *Session) showHandle(ctx context.Context, a handleArgs, h windows.Handle
 	kind, kindErr := o.TypeName()
 	if a.typeName != "" && (kindErr != nil || !strings.EqualFold(kind, a.typeName)) {
 		return nil
+	}
+	if kindErr == nil {
+		a.tally.add(kind)
 	}
 	if a.flags&(handleBasic|handleObject) != 0 {
 		s.printf("%04x: Object: %016x  GrantedAccess: %s%s Entry: %016x\n",
