@@ -90,10 +90,12 @@ func readUint(space memory.Space, addr uint64, size int) (uint64, error) {
 	return v, nil
 }
 
-// noType is the error of an object of which no type is known.
-func (n Native) noType() error {
-	return Errorf("No type (or void) for object at Address %s", hex(n.Addr))
-}
+// An UntypedError says that nothing is known of an object but where it lies.
+type UntypedError struct{ Addr uint64 }
+
+func (e *UntypedError) Error() string { return "No type (or void) for object at Address " + hex(e.Addr) }
+
+func (n Native) noType() error { return &UntypedError{n.Addr} }
 
 func (n Native) isVoid() bool {
 	return n.Type == nil || n.Type.Kind == types.Void || n.Type.Kind == types.Unknown

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"kdap/engine/command"
@@ -38,9 +39,9 @@ func onEvaluate(c *client, ctx context.Context, t *target, p EvaluateParams) (an
 }
 
 // evaluate computes an expression: one of dx, whose language is C++ with the
-// debugger's objects; what only the command ?? takes; or one of MASM, unless it
-// is a single word, which MASM could take for a number. The error is dx's.
-// Pseudo-registers that are addresses to dx are typed pointers to ??.
+// debugger's objects; what only the command ?? takes; or one of MASM. A single
+// word, which MASM could take for a number, is a symbol or register at most. The
+// error is dx's. Pseudo-registers that are addresses to dx are typed pointers to ??.
 func evaluate(ctx context.Context, cons *command.Session, m *model.Machine, text string) (model.Value, model.Spec, error) {
 	val, format, err := m.Evaluate(ctx, text)
 	typeless := err == nil && strings.HasPrefix(text, "@$") && !model.HasParts(val)
@@ -57,7 +58,15 @@ func evaluate(ctx context.Context, cons *command.Session, m *model.Machine, text
 	if typeless {
 		return val, format, nil
 	}
-	if isWord(text) {
+	var untyped *model.UntypedError
+	switch {
+	case errors.As(err, &untyped) && isWord(strings.Replace(text, "!", "_", 1)):
+		// The name of code or data of which only the place is known.
+		return model.NativeValue(cons.Space(), model.PointerTo(model.Basic("void")), untyped.Addr), model.Spec{}, nil
+	case isWord(text):
+		if val, _, rerr := m.Evaluate(ctx, "@"+text); rerr == nil {
+			return val, model.Spec{}, nil // a register in a disassembly
+		}
 		return nil, format, err
 	}
 	cur = expr.NewCursor(text)
