@@ -37,8 +37,10 @@ type Firmware struct {
 	ACPI   []byte       // heads of tables, a count before them
 
 	// Absent leaves all of that out of the secondary data; Physical puts the
-	// SMBIOS table where the firmware had it, in physical memory.
-	Absent, Physical bool
+	// SMBIOS table where the firmware had it, in physical memory, and Entry
+	// leads to it from there only, not from the kernel's variables. The machine
+	// must have the frame 0xf0 then.
+	Absent, Physical, Entry bool
 }
 
 // secondaryData renders the blobs behind the last page, and an empty one, which
@@ -94,6 +96,10 @@ func (m *Machine) finishFirmware() {
 	table := data[8:]
 	for i := 0; i < len(table); i += pageSize {
 		copy(m.phys.page(first + uint64(i)/pageSize)[:], table[i:])
+	}
+	if f.Entry {
+		copy(m.phys.page(entryPlace / pageSize)[entryPlace%pageSize:], f.SMBIOS.entry(first*pageSize))
+		return
 	}
 	m.Kernel.U64(m.sym("WmipSMBiosTablePhysicalAddress"), first*pageSize)
 	m.Kernel.U32(m.sym("WmipSMBiosTableLength"), uint32(len(table)))
@@ -178,6 +184,21 @@ func (s *SMBIOS) End(size int) *SMBIOS {
 // length before it.
 func (s *SMBIOS) Bytes() []byte {
 	return append(le.AppendUint32([]byte{0, s.Major, s.Minor, s.Revision}, uint32(len(s.table))), s.table...)
+}
+
+// entryPlace is where a BIOS may leave its entry point.
+const entryPlace = 0xf0350
+
+// entry renders the 64-bit entry point.
+func (s *SMBIOS) entry(at uint64) []byte {
+	b := append([]byte("_SM3_"), 0, 0x18, s.Major, s.Minor, s.Revision, 1, 0)
+	b = le.AppendUint64(le.AppendUint32(b, uint32(len(s.table))), at)
+	sum := byte(0)
+	for _, c := range b {
+		sum += c
+	}
+	b[5] = -sum
+	return b
 }
 
 // defaultSMBIOS is a small table: firmware, system, board, end.

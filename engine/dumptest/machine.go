@@ -166,6 +166,9 @@ func NewMachine(o Options) *Machine {
 		sessions: map[uint32]uint64{}, shared: map[string][]uint64{}, userBases: map[string]uint64{},
 		cookie: 0x5b, prototypes: map[uint64]prototype{},
 	}
+	if o.Firmware != nil && o.Firmware.Entry {
+		m.phys.taken[entryPlace/pageSize] = true
+	}
 	m.Kernel = m.newSpace(o.Root)
 	m.mapKernel()
 	m.makeShared()

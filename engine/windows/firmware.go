@@ -41,7 +41,8 @@ func (s *System) blob(tag string) (dump.Blob, bool) {
 var ErrNoFirmwareTable = errors.New("the dump holds no SMBIOS table: no secondary data has it, and its physical pages are not in the dump")
 
 // SMBIOS returns the firmware's description of the machine: from the secondary
-// data, else from the physical memory where the kernel found it.
+// data, else from the physical memory where the kernel found it, or where its
+// entry point leads.
 func (s *System) SMBIOS() (*smbios.Table, error) {
 	if b, ok := s.blob(tagSMBIOS); ok {
 		return smbios.Parse(b.Data)
@@ -49,20 +50,65 @@ func (s *System) SMBIOS() (*smbios.Table, error) {
 	if !s.Paged() {
 		return nil, ErrNoFirmwareTable
 	}
-	at, err := s.GlobalUint("WmipSMBiosTablePhysicalAddress", 8)
+	t, at, err := s.smbiosVariables()
+	if err == nil {
+		if t, err = s.physicalTable(t, at); err == nil {
+			return t, nil
+		}
+	}
+	if t, at, ok := s.smbiosEntry(); ok {
+		return s.physicalTable(t, at)
+	}
+	return nil, err
+}
+
+// smbiosVariables returns what the kernel noted of the table, and its physical
+// address.
+func (s *System) smbiosVariables() (t *smbios.Table, at uint64, err error) {
+	at, err = s.GlobalUint("WmipSMBiosTablePhysicalAddress", 8)
 	if err != nil || at == 0 {
-		return nil, errors.Join(ErrNoFirmwareTable, err)
+		return nil, 0, errors.Join(ErrNoFirmwareTable, err)
 	}
 	size, err := s.GlobalUint("WmipSMBiosTableLength", 4)
 	if err != nil || size == 0 {
-		return nil, errors.Join(ErrNoFirmwareTable, err)
+		return nil, 0, errors.Join(ErrNoFirmwareTable, err)
 	}
-	t := &smbios.Table{Size: uint32(size), Data: make([]byte, min(size, maxFirmwareData))}
+	t = &smbios.Table{Size: uint32(size)}
 	// Calling convention, major, minor and DMI revision stand in the order of
 	// the header that applications get.
 	if v, err := s.GlobalUint("WmipSMBiosVersionInfo", 4); err == nil {
 		t.Calling20, t.Major, t.Minor, t.DMIRevision = v&0xff != 0, uint8(v>>8), uint8(v>>16), uint8(v>>24)
 	}
+	return t, at, nil
+}
+
+// Where a BIOS leaves its entry point, on boundaries of 16 bytes (DSP0134 5.2).
+const (
+	biosArea     = 0xf0000
+	biosAreaSize = 0x10000
+	biosStep     = 16
+	biosPiece    = 0x1000 // read at once
+)
+
+// smbiosEntry looks for the entry point of the table.
+func (s *System) smbiosEntry() (t *smbios.Table, at uint64, ok bool) {
+	page := make([]byte, biosPiece)
+	for pa := uint64(biosArea); pa < biosArea+biosAreaSize; pa += biosPiece {
+		if n, _ := s.dump.ReadPhysical(pa, page); n < biosPiece {
+			continue
+		}
+		for i := 0; i < biosPiece; i += biosStep {
+			if t, at, ok := smbios.ParseEntry(page[i:]); ok {
+				return t, at, true
+			}
+		}
+	}
+	return nil, 0, false
+}
+
+// physicalTable reads the table's structures.
+func (s *System) physicalTable(t *smbios.Table, at uint64) (*smbios.Table, error) {
+	t.Data = make([]byte, min(t.Size, maxFirmwareData))
 	n, err := s.dump.ReadPhysical(at, t.Data)
 	if n == 0 {
 		return nil, fmt.Errorf("%w (at %#x): %w", ErrNoFirmwareTable, at, err)

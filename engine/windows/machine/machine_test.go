@@ -91,3 +91,18 @@ func TestHardwareKey(t *testing.T) {
 		t.Errorf("%v, %v", names, err)
 	}
 }
+
+// TestEntryPoint: nothing but the firmware's own entry point leads to the table.
+func TestEntryPoint(t *testing.T) {
+	m := dumptest.SmallWith(dumptest.Options{
+		Runs:     []dumptest.Run{{Base: 1, Count: 0x1200}},
+		Firmware: &dumptest.Firmware{SMBIOS: table(), Absent: true, Physical: true, Entry: true},
+	})
+	got, err := machine.SMBIOS(t.Context(), open(t, m).System)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := got.Machine(); got.Major != 2 || got.Minor != 8 || len(v) != 2 || v[0].Text != "Tidewater" {
+		t.Errorf("%+v %v", got, v)
+	}
+}
