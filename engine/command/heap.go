@@ -13,7 +13,7 @@ import (
 func heapCommands() []*Command {
 	return []*Command{{
 		Names: []string{"!heap"},
-		Args:  "[-a|-h|-hl|-f|-m|-s|-stat|-flt|-x|-p] [Heap]",
+		Args:  "[-a|-h|-hl|-f|-m|-s|-stat|-flt|-srch|-x|-p|-i|-l|-triage] [Heap]",
 		Short: "show the heaps of the current process and their blocks",
 		Run:   runHeap,
 	}}
@@ -50,6 +50,14 @@ func runHeap(ctx context.Context, s *Session, c *Call) error {
 		return h.explain(ctx)
 	case "p":
 		return h.pageHeap(ctx)
+	case "i":
+		return h.detail(ctx)
+	case "l":
+		return h.leaks(ctx)
+	case "srch":
+		return h.searchPattern(ctx)
+	case "triage", "v":
+		return h.triage(ctx)
 	case "b", "B", "d", "D", "e", "E":
 		return &refusal{sentence(refuseRun, c.Name+" -"+option)}
 	}
@@ -200,6 +208,7 @@ func parseHeapShow(option string) (heapShow, bool) {
 			w.free = true
 		case "m":
 			w.segments = true
+		case "t", "T", "g": // tags: heaps of released systems have none
 		default:
 			return w, false
 		}

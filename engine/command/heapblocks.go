@@ -106,20 +106,28 @@ func (h *heapCall) rows(ctx context.Context, p heap.Heap, keep func(heap.Block) 
 
 // explain prints the block that an address lies in.
 func (h *heapCall) explain(ctx context.Context) error {
-	if option := h.c.Peek(); option == "-v" {
-		h.c.Word()
-		h.s.notef("the search for pointers to the block (-v) is not done")
+	verbose := false
+	option := func() {
+		if h.c.Peek() == "-v" {
+			h.c.Word()
+			verbose = true
+		}
 	}
+	option()
 	va, err := h.s.extensionNumber(h.c)
 	if err != nil {
 		return err
 	}
+	option()
 	p, b, ok, err := h.find(ctx, va)
 	if err != nil {
 		return err
 	}
 	if ok {
 		h.showBlock(p, b)
+	}
+	if ok && verbose {
+		return h.pointers(ctx, b)
 	}
 	h.s.printf("\n")
 	return nil
@@ -147,11 +155,19 @@ func (h *heapCall) find(ctx context.Context, va uint64) (p heap.Heap, b heap.Blo
 }
 
 func (h *heapCall) showBlock(p heap.Heap, b heap.Block) {
+	h.blockHead(p)
+	h.blockRow(p, b)
+}
+
+func (h *heapCall) blockHead(p heap.Heap) {
 	if p.Narrow() {
 		h.s.printf("Entry     User      Heap      Segment       Size  PrevSize  Unused    Flags\n%s\n", strings.Repeat("-", 77))
 	} else {
 		h.s.printf("Entry             User              Heap              Segment               Size  PrevSize  Unused    Flags\n%s\n", strings.Repeat("-", 109))
 	}
+}
+
+func (h *heapCall) blockRow(p heap.Heap, b heap.Block) {
 	segment, previous, flags := b.Segment, fmt.Sprintf("%10x", b.Entry.PreviousSize), blockFlags(b)
 	if b.Kind == heap.LFH {
 		segment, previous, flags = b.Subsegment, fmt.Sprintf("%7s   ", "-"), "LFH;"+flags

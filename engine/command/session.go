@@ -62,6 +62,8 @@ type Session struct {
 	model    modelState
 	cache    cacheState
 	source   sourceState
+
+	heapContext uint64 // the heap that !heap -i ENTRY takes
 }
 
 // settings are the switches that commands set.
