@@ -93,7 +93,9 @@ func readUint(space memory.Space, addr uint64, size int) (uint64, error) {
 // An UntypedError says that nothing is known of an object but where it lies.
 type UntypedError struct{ Addr uint64 }
 
-func (e *UntypedError) Error() string { return "No type (or void) for object at Address " + hex(e.Addr) }
+func (e *UntypedError) Error() string {
+	return "No type (or void) for object at Address " + hex(e.Addr)
+}
 
 func (n Native) noType() error { return &UntypedError{n.Addr} }
 

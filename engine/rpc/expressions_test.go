@@ -7,13 +7,20 @@ import (
 	"strings"
 	"testing"
 
+	"kdap/engine/dumptest/demo"
 	"kdap/internal/truth"
 )
 
-// TestExpressionsMade and TestExpressionsLab: what a tree of values shows, its
+// TestExpressionsDemo and TestExpressionsLab: what a tree of values shows, its
 // expression gives again: text, type, place, what is below.
-func TestExpressionsMade(t *testing.T) {
-	checkExpressions(t, openMade(t, NewEngine("test")), 4, 2000)
+func TestExpressionsDemo(t *testing.T) {
+	dump, symbols, err := demo.Write(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, NewEngine("test"))
+	_ = must[OpenResult](t)(c.Open(t.Context(), OpenParams{Path: dump, SymbolPath: symbols, ImagePath: symbols, CacheDir: t.TempDir()}, nil))
+	checkExpressions(t, c, 4, 2000)
 }
 
 func TestExpressionsLab(t *testing.T) {
@@ -31,11 +38,10 @@ func checkExpressions(t *testing.T, c *Client, frames, limit int) {
 	t.Helper()
 	s := must[Context](t)(c.NewSession(t.Context(), NewSessionParams{}))
 	groups := must[GroupsResult](t)(c.Groups(t.Context()))
-	names := []Thread{groups.Crash}
+	names := []Thread{groups.Crash, groups.Crash}
 	for _, g := range groups.Groups {
-		if len(g.Threads) > 0 && g.PID != nil && *g.PID > 4 && g.Threads[0].Thread != groups.Crash {
-			names = append(names, g.Threads[0].Thread)
-			break
+		if len(g.Threads) > 0 && g.PID != nil && *g.PID > 4 {
+			names[1] = g.Threads[0].Thread // the last process: one of users
 		}
 	}
 	compared := map[string]int{}
@@ -52,7 +58,7 @@ func checkExpressions(t *testing.T, c *Client, frames, limit int) {
 		}
 	}
 	t.Logf("compared: %v", compared)
-	for _, scope := range []string{"Registers", "Thread", "Process", "Debugger"} {
+	for _, scope := range []string{"Registers", "Thread", "TEB", "Process", "PEB", "Debugger"} {
 		if compared[scope] < 10 {
 			t.Errorf("%s: only %d values were compared", scope, compared[scope])
 		}
