@@ -17,10 +17,13 @@ const (
 // Demo is the machine of "kdap demo": a small office computer that someone
 // crashed by hand because QuillPress had eaten its memory, with two programs
 // that stand still for other reasons.
-func Demo() *Dump {
+func Demo() *Dump { return DemoOf("") }
+
+// DemoOf is that machine with a relative of the kernel, and of ntdll's types.
+func DemoOf(relative string) *Dump {
 	m := NewMachine(Options{
 		Runs: []Run{{1, 0x9e}, {0x100, 0x1400}, {0x8000, 0x600}}, Processors: 4, InvalidPteMask: 0x0000_2000_0000_0000, Shadow: true,
-		Firmware: demoFirmware(),
+		Firmware: demoFirmware(), Relative: relative, NtdllTypes: relative != "",
 	})
 	m.AddAbsentDriver("hal.dll", 0x6000, 0x71b2c0de)
 	m.AddAbsentDriver("stornvme.sys", 0x2f000, 0x5c3a1e77)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed layout/*.types
@@ -33,6 +34,8 @@ type layoutType struct {
 	fields []layoutField
 	source []string
 	consts []layoutConst
+
+	atLeast int // bytes that a type takes, whatever its members need
 
 	done, open bool
 }
@@ -87,14 +90,39 @@ var layouts = map[string]layoutSet{
 	"": mustLayouts("", 0), "older": mustLayouts("older", 7), "newer": mustLayouts("newer", 11), "tutorial": mustLayouts("tutorial", 0),
 }
 
+// pair are the relatives of mutate.go, made when a test wants them.
+var pair = map[string]func() layoutSet{
+	mutated: sync.OnceValue(func() layoutSet { return pairLayouts(mutated) }),
+	roomy:   sync.OnceValue(func() layoutSet { return pairLayouts(roomy) }),
+}
+
+// layoutsOf returns the types of a relative.
+func layoutsOf(relative string) layoutSet {
+	if of := pair[relative]; of != nil {
+		return of()
+	}
+	return layouts[relative]
+}
+
 // mustLayouts reads the types; a relative's file changes some, and its seed
 // gives the larger structures another order.
 func mustLayouts(relative string, seed uint64) layoutSet {
 	all := layoutSet{}
-	files := []string{"base", "kernel", "memory", "registry"}
+	readLayouts(all, "base", "kernel", "memory", "registry")
 	if relative != "" {
-		files = append(files, relative)
+		readLayouts(all, relative)
 	}
+	if seed != 0 {
+		for _, n := range []string{"_EPROCESS", "_KPROCESS", "_ETHREAD", "_KTHREAD", "_KPRCB", "_MMVAD", "_FILE_OBJECT", "_OBJECT_TYPE", "_HANDLE_TABLE"} {
+			all[n].shuffle(seed)
+		}
+	}
+	all.placeAll()
+	return all
+}
+
+// readLayouts parses layout files.
+func readLayouts(all layoutSet, files ...string) {
 	for _, name := range files {
 		b, err := layoutFiles.ReadFile("layout/" + name + ".types")
 		if err != nil {
@@ -104,17 +132,15 @@ func mustLayouts(relative string, seed uint64) layoutSet {
 			panic(fmt.Sprintf("%s.types: %v", name, err))
 		}
 	}
-	if seed != 0 {
-		for _, n := range []string{"_EPROCESS", "_KPROCESS", "_ETHREAD", "_KTHREAD", "_KPRCB", "_MMVAD", "_FILE_OBJECT", "_OBJECT_TYPE", "_HANDLE_TABLE"} {
-			all[n].shuffle(seed)
-		}
-	}
+}
+
+// placeAll gives every type its offsets.
+func (all layoutSet) placeAll() {
 	for _, n := range slices.Sorted(maps.Keys(all)) {
 		if err := all.place(all[n]); err != nil {
 			panic(fmt.Sprintf("type %s: %v", n, err))
 		}
 	}
-	return all
 }
 
 // shuffle gives the fields behind the first another order; what stands in
@@ -276,7 +302,7 @@ func (all layoutSet) place(t *layoutType) error {
 		return err
 	}
 	t.align = max(t.align, align)
-	t.fields, t.size, t.done = fields, roundUp(size, t.align), true
+	t.fields, t.size, t.done = fields, roundUp(max(size, t.atLeast), t.align), true
 	return nil
 }
 

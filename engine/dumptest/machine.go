@@ -33,7 +33,8 @@ type Options struct {
 	// another tool than Windows would hold it.
 	EncodeKDBG bool
 	// Relative is "" for the kernel that has a PDB, "older" or "newer" for one
-	// with other types, which only the dump's own ISF table tells.
+	// with other types, which only the dump's own ISF table tells; "roomy" and
+	// "mutated" have the same sizes and all members elsewhere.
 	Relative string
 	// NtdllTypes gives ntdll, too, a table with the kernel's types, as Windows'
 	// own symbols have them, in place of its PDB.
@@ -124,6 +125,8 @@ type Machine struct {
 	root      uint64 // the object directory "\"
 	registry  registryMaker
 
+	places []uint64 // of all that took pool, in the order of making
+
 	pageCounts *PageCounts
 	prototypes map[uint64]prototype // of pages of files, by frame
 	memory     *MemoryCounters
@@ -144,8 +147,12 @@ func NewMachine(o Options) *Machine {
 	if o.BugCheck == 0 {
 		o.BugCheck = 0xe2
 	}
+	l := layoutsOf(o.Relative)
 	if o.Kernel == nil {
 		o.Kernel = LoadImage("ntoskrnl.exe")
+		if pair[o.Relative] != nil {
+			o.Kernel = roomyKernel(l)
+		}
 	}
 	if o.KernelBase == 0 {
 		o.KernelBase = kernelBase
@@ -160,7 +167,7 @@ func NewMachine(o Options) *Machine {
 		o.CPU = &defaultCPU
 	}
 	m := &Machine{
-		opts: o, l: layouts[o.Relative], phys: newPhysical(o.Runs, o.Scatter),
+		opts: o, l: l, phys: newPhysical(o.Runs, o.Scatter),
 		pool: poolBase, paged: pagedBase, stacks: stackBase, drivers: driverBase,
 		byModule: map[string]mapping{}, types: map[string]uint64{}, typeIndex: map[string]uint64{},
 		sessions: map[uint32]uint64{}, shared: map[string][]uint64{}, userBases: map[string]uint64{},
@@ -233,6 +240,7 @@ func (m *Machine) Sym(name string) uint64 { return m.sym(name) }
 func (m *Machine) alloc(size int) uint64 {
 	va := roundUp(m.pool, 0x10)
 	m.pool = va + uint64(size)
+	m.places = append(m.places, va)
 	m.Kernel.MapNew(va, uint64(size), ReadWrite)
 	return va
 }
@@ -241,6 +249,7 @@ func (m *Machine) alloc(size int) uint64 {
 func (m *Machine) allocPaged(size int) uint64 {
 	va := roundUp(m.paged, 0x10)
 	m.paged = va + uint64(size)
+	m.places = append(m.places, va)
 	m.Kernel.MapNew(va, uint64(size), ReadWrite)
 	return va
 }

@@ -27,9 +27,11 @@ var typeNames = []struct {
 	{"Section", 39},
 }
 
-// ObpInfoMaskToOffset: what stands between a header and each optional part,
-// by the mask of the parts present (creator, name, handle, quota, process).
-var infoSizes = [5]uint64{0x20, 0x20, 0x10, 0x20, 0x10}
+// infoTypes are the optional parts before an object's header, by their bit in
+// the mask of the parts present.
+var infoTypes = [5]string{
+	"_OBJECT_HEADER_CREATOR_INFO", "_OBJECT_HEADER_NAME_INFO", "_OBJECT_HEADER_HANDLE_INFO", "_OBJECT_HEADER_QUOTA_INFO", "_OBJECT_HEADER_PROCESS_INFO",
+}
 
 const infoName = 2
 
@@ -39,8 +41,8 @@ func (m *Machine) makeTypes() {
 	k.Write(m.sym("ObHeaderCookie"), []byte{byte(m.cookie)})
 	for mask := range uint64(32) {
 		n := uint64(0)
-		for bit, size := range infoSizes {
-			n += mask >> bit & 1 * size
+		for bit, typ := range infoTypes {
+			n += mask >> bit & 1 * uint64(m.l.size(typ))
 		}
 		k.Write(m.sym("ObpInfoMaskToOffset")+mask, []byte{byte(n)})
 	}
@@ -88,6 +90,7 @@ func (m *Machine) newObject(typ string, size int, name string, directory uint64)
 		o := m.Kernel.obj("_OBJECT_TYPE", t)
 		o.set("TotalNumberOfObjects", o.get("TotalNumberOfObjects")+1)
 	}
+	m.places = append(m.places, header+uint64(head))
 	return header + uint64(head)
 }
 
