@@ -113,6 +113,11 @@ func Code(sys *windows.System) (code uint32, params [4]uint64) {
 // addresses; they may be the crashing process's.
 func New(ctx context.Context, sys *windows.System, space memory.Space, modules *windows.ModuleSet) *Report {
 	code, params := Code(sys)
+	return explain(ctx, sys, space, modules, code, params)
+}
+
+// explain explains a crash with a code and parameters.
+func explain(ctx context.Context, sys *windows.System, space memory.Space, modules *windows.ModuleSet, code uint32, params [4]uint64) *Report {
 	r := &Report{BugCheck: Describe(code, params), Blamed: -1, Processor: -1}
 	x := &examiner{ctx, sys, space, modules, r}
 	x.run()

@@ -99,7 +99,9 @@ func TestUserException(t *testing.T) {
 }
 
 func TestUserBucket(t *testing.T) {
-	at := func(module, image, function string) Frame { return Frame{Module: module, Image: image, Function: function} }
+	at := func(module, image, function string) Frame {
+		return Frame{Module: module, Image: image, Function: function}
+	}
 	frames := []Frame{at("ntdll", "ntdll.dll", "RtlReportCriticalFailure"), at("Quill", "Quill.exe", "RenderPage"), at("KERNEL32", "KERNEL32.DLL", "BaseThreadInitThunk")}
 	for _, tt := range []struct {
 		code, how, address uint64
