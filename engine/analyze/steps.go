@@ -36,11 +36,11 @@ func nextSteps(r *Report) []string {
 	}
 	if r.Deliberate() {
 		return []string{
-			"!analyze -hang: who waits for whom, and for how long",
+			"!analyze -hang: who waits for whom",
 			"!vm 1: does memory run out, and which process holds it",
 			"!mex.tlist, !process 0 0: what was running; HandleCount and commit per process",
 			"!running -it, !ready: what the processors do",
-			"!stacks 1, !locks: who waits, and for whom",
+			"!stacks 1, !locks: what the threads do, which resources are held",
 			"!poolused 2: kernel memory by tag",
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"kdap/engine/analyze"
+	"kdap/engine/dump"
 	"kdap/engine/windows"
 )
 
@@ -15,6 +16,9 @@ const maxChains = 10
 // for. The table of a chain has the debugger's form for processes; there is
 // none of it for kernels.
 func (s *Session) analyzeHang(ctx context.Context, verbose bool) error {
+	if s.target.Dump.Type() == dump.Triage {
+		return Failf("!analyze: -hang needs the threads of the whole system; a small memory dump holds one")
+	}
 	s.printf("%s", analyzeBanner)
 	s.printf("Scanning for threads blocked on locks ...\n")
 	h := analyze.FindHang(ctx, s.sys)
@@ -25,7 +29,7 @@ func (s *Session) analyzeHang(ctx context.Context, verbose bool) error {
 		return err
 	}
 	if len(h.Chains) == 0 {
-		s.printf("\nNo thread waits for another one that is known.\n\n")
+		s.printf("\nNo thread is known to wait for another one.\n\n")
 		s.notef("looked at: executive resources, mutants, fast mutexes, critical sections, waits for threads; " +
 			"!running -it shows what the processors do, !stacks 1 all threads")
 		return nil

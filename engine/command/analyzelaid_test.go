@@ -103,6 +103,9 @@ x  ffffe38711017080  0004.0048  Resource ffffe3872010f6e0 -->
 x  ffffe38711018080  0004.004c  Resource ffffe3872010f7e0 --> ffffe38711017080 (deadlock)
 `, "x  ffffe38711019080  0004.0050  Resource ffffe3872010f7e0 -->\n", "\nBLOCKING_THREAD:  ffffe38711017080\n\nBLOCKED_THREADS:  2\n\nPROCESS_NAME:  System\n\nSTACK_TEXT:  \n",
 		"nt!ExpWaitForResource+0x", "Followup:     MachineOwner\n---------\n")
+	if got := answer(dumpSession(t, "triage_x64", false), "!analyze -hang"); !strings.HasPrefix(got, "!analyze: -hang needs the threads of the whole system") {
+		t.Errorf("of a small dump: %q", got)
+	}
 }
 
 // TestErrorRecord compares the form with published answers to !errrec; the
