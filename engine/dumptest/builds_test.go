@@ -30,7 +30,7 @@ func TestOtherBuild(t *testing.T) {
 			if d := buildDifference(a, b); d != "" {
 				t.Error(d)
 			}
-			if strings.Count(a, "\n") < 12 && k.Name != "drivers" && k.Name != "devices" { // the demo has none
+			if len(a) < 150 && k.Name != "drivers" && k.Name != "devices" { // the demo has none
 				t.Errorf("the list is empty:\n%s", a)
 			}
 		})

@@ -315,7 +315,10 @@ func (m *Machine) build() uint32 {
 		n, _ := strconv.ParseUint(number, 10, 32)
 		return uint32(n)
 	}
-	return map[string]uint32{"": buildNumber, "older": 14477, "newer": 25177}[m.opts.Relative]
+	if n, ok := map[string]uint32{"older": 14477, "newer": 25177}[m.opts.Relative]; ok {
+		return n
+	}
+	return buildNumber
 }
 
 func (m *Machine) buildLab() string {
