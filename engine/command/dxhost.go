@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strings"
 
@@ -29,9 +30,9 @@ func (s *Session) modelHost() *modelHost {
 
 // Model returns the data model over the session, for views of its objects. It
 // must be used as the session is: by one goroutine at a time, and not while a
-// command line runs.
+// command line runs. What evaluating has to say besides its error is dropped.
 func (s *Session) Model(ctx context.Context) *model.Machine {
-	s.ctx = ctx
+	s.ctx, s.out, s.note = ctx, io.Discard, func(string) {}
 	s.catchUp(ctx)
 	return s.machineOf()
 }
