@@ -43,6 +43,9 @@ type debuggee interface {
 	peb(s *Session) (uint64, error)
 	// threads are those of the process context.
 	threads(ctx context.Context, s *Session) iter.Seq2[processThread, error]
+	// threadClock is when thread n was created, a FILETIME, and how long it
+	// ran; false where .ttime has nothing to say.
+	threadClock(n int) (created uint64, times threadTimes, ok bool)
 
 	// pseudo returns a pseudo-register that this kind has its own way.
 	pseudo(name string) (pseudo, bool)

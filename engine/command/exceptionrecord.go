@@ -189,7 +189,12 @@ func cmdTtime() *Command {
 	return &Command{
 		Names: []string{".ttime"}, Short: "show a thread's times (user dumps only)",
 		Run: func(_ context.Context, s *Session, _ *Call) error {
-			s.printf("Thread times not available\n")
+			created, times, ok := s.debuggee.threadClock(s.scope.cpu)
+			if !ok {
+				s.printf("Thread times not available\n")
+				return nil
+			}
+			s.printf("Created: %s\nKernel:  %s\nUser:    %s\n", format.SessionTime(created, 0), runText(times.kernel), runText(times.user))
 			return nil
 		},
 	}

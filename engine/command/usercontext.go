@@ -94,6 +94,18 @@ func (u userDebuggee) threadTimes(t dump.UserThread) (threadTimes, error) {
 	return threadTimes{hundred(t.UserTime), hundred(t.KernelTime), u.Time().Sub(windows.FileTime(t.CreateTime))}, nil
 }
 
+// threadClock: a kernel dump's threads show their times in !thread.
+func (kernelDebuggee) threadClock(int) (uint64, threadTimes, bool) { return 0, threadTimes{}, false }
+
+func (u userDebuggee) threadClock(n int) (created uint64, times threadTimes, ok bool) {
+	threads := u.File().Threads
+	if n < 0 || n >= len(threads) {
+		return 0, times, false
+	}
+	times, err := u.threadTimes(threads[n])
+	return threads[n].CreateTime, times, err == nil
+}
+
 // errNoThreadTimes is what dumps without a ThreadInfoList stream give.
 var errNoThreadTimes = Tellf("the dump has no times of threads")
 

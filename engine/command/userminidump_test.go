@@ -92,3 +92,27 @@ func TestSameProcess(t *testing.T) {
 		t.Errorf("!locks:\n%s", got)
 	}
 }
+
+// TestThreadTimes: a minidump with a ThreadInfoList tells how long threads ran.
+func TestThreadTimes(t *testing.T) {
+	const second = 10_000_000
+	context := make([]byte, amd64.ContextSize)
+	binary.LittleEndian.PutUint32(context[0x30:], 0x10000b)
+	s := openMinidump(t, &dumptest.Minidump{
+		Architecture: 9, Build: 19041, PID: 0x20, Stamp: 1_700_000_010,
+		Threads: []dumptest.MinidumpThread{
+			{ID: 0x10, TEB: 0x7000, Context: context, Created: 116444736000000000 + 1_700_000_000*second, Kernel: second / 2, User: second},
+			{ID: 0x14, TEB: 0x9000, Context: context, Created: 116444736000000000 + 1_700_000_005*second, User: 3 * second},
+		},
+	})
+	for line, want := range map[string]string{
+		".ttime": "Created: Tue Nov 14 22:13:20.000 2023 (UTC + 0:00)\nKernel:  0 days 0:00:00.500\nUser:    0 days 0:00:01.000\n",
+		"!runaway 7": " User Mode Time\n  Thread       Time\n    1:14       0 days 0:00:03.000\n    0:10       0 days 0:00:01.000\n" +
+			" Kernel Mode Time\n  Thread       Time\n    0:10       0 days 0:00:00.500\n    1:14       0 days 0:00:00.000\n" +
+			" Elapsed Time\n  Thread       Time\n    0:10       0 days 0:00:10.000\n    1:14       0 days 0:00:05.000\n",
+	} {
+		if got := answer(s, line); got != want {
+			t.Errorf("%s:\n%swant:\n%s", line, got, want)
+		}
+	}
+}

@@ -26,6 +26,10 @@ type MinidumpThread struct {
 	ID      uint32
 	TEB     uint64
 	Context []byte
+
+	// Times of a ThreadInfoList, in units of FILETIME; the list is written when
+	// a thread was created.
+	Created, Kernel, User uint64
 }
 
 // A MinidumpModule is a module of the process.
@@ -58,6 +62,7 @@ const (
 	streamSystem    = 7
 	streamMemory64  = 9
 	streamMisc      = 15
+	streamInfo      = 17
 )
 
 // Bytes returns the file.
@@ -73,6 +78,9 @@ func (m *Minidump) Bytes() []byte {
 	add(streamSystem, m.system())
 	add(streamMisc, m.misc())
 	add(streamThreads, m.threads(w))
+	if slices.ContainsFunc(m.Threads, func(t MinidumpThread) bool { return t.Created != 0 }) {
+		add(streamInfo, m.threadInfo())
+	}
 	add(streamModules, m.modules(w))
 	if m.Exception != nil {
 		add(streamException, m.exception(w))
@@ -115,6 +123,17 @@ func (m *Minidump) threads(w *miniWriter) []byte {
 		b = append(b, words32(t.ID, 0, 0x20, 0)...)
 		b = append(b, words64(t.TEB, 0)...)
 		b = append(b, words32(0, 0, uint32(len(t.Context)), rva)...)
+	}
+	return b
+}
+
+// threadInfo is a MINIDUMP_THREAD_INFO_LIST.
+func (m *Minidump) threadInfo() []byte {
+	const header, entry = 12, 64
+	b := words32(header, entry, uint32(len(m.Threads)))
+	for _, t := range m.Threads {
+		b = append(b, words32(t.ID, 0, 0, 0x103)...)
+		b = append(b, words64(t.Created, 0, t.Kernel, t.User, 0, 1)...)
 	}
 	return b
 }
