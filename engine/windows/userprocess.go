@@ -291,6 +291,27 @@ func (b imageBacked) Read(va uint64, p []byte) (int, error) {
 	return done, nil
 }
 
+// Next returns where memory can go on at or behind va: in the dump, or in a
+// module. Without it a search would try every page of the address space.
+func (b imageBacked) Next(va uint64) (uint64, bool) {
+	blocks, ok := b.Space.(*memory.Blocks)
+	if !ok {
+		next := va | (memory.PageSize - 1)
+		return next + 1, next != ^uint64(0)
+	}
+	best, found := blocks.Next(va)
+	for _, m := range b.modules.Listed() {
+		at := m.Base
+		if at <= va {
+			at = (va | (memory.PageSize - 1)) + 1
+		}
+		if at < m.End() && (!found || at < best) {
+			best, found = at, true
+		}
+	}
+	return best, found
+}
+
 // fromImage reads from the image file of the module at va, at most up to the
 // next memory of the dump.
 func (b imageBacked) fromImage(va uint64, p []byte) int {
