@@ -66,10 +66,9 @@ func runReg(ctx context.Context, s *Session, c *Call) error {
 			if name != word {
 				continue
 			}
-			r, err := registry.Open(ctx, s.sys)
+			r, err := s.openRegistry(ctx)
 			if err != nil {
-				s.notef("%v", err)
-				return Failf("Unable to read CmpHiveListHead")
+				return err
 			}
 			if c.Args.Done() && sub.args != "" && !strings.HasPrefix(sub.args, "[") {
 				return Failf("usage: !reg %s %s", word, sub.args)
@@ -93,13 +92,23 @@ func cmdRegkcb() *Command {
 			if c.Args.Done() {
 				return Failf("usage: !regkcb Address")
 			}
-			r, err := registry.Open(ctx, s.sys)
+			r, err := s.openRegistry(ctx)
 			if err != nil {
-				return Failf("Unable to read CmpHiveListHead")
+				return err
 			}
 			return regKCB(ctx, s, r, c)
 		},
 	}
+}
+
+// openRegistry finds the registry, or fails in the debugger's words.
+func (s *Session) openRegistry(ctx context.Context) (*registry.Registry, error) {
+	r, err := registry.Open(ctx, s.sys)
+	if err != nil {
+		s.notef("%v", err)
+		return nil, Failf("Unable to read CmpHiveListHead")
+	}
+	return r, nil
 }
 
 // regHive takes the address of a hive. One that is none fails in the
@@ -263,7 +272,11 @@ func (s *Session) showOpenKeys(ctx context.Context, r *registry.Registry, h *reg
 }
 
 func regQueryKey(ctx context.Context, s *Session, r *registry.Registry, c *Call) error {
-	path := registry.CleanPath(strings.Trim(c.rest(), `"`))
+	return s.queryKey(ctx, r, registry.CleanPath(strings.Trim(c.rest(), `"`)))
+}
+
+// queryKey shows a key by its path.
+func (s *Session) queryKey(ctx context.Context, r *registry.Registry, path string) error {
 	var k *registry.Key
 	b, err := r.FindControlBlock(ctx, path)
 	if ctx.Err() != nil {

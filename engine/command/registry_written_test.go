@@ -162,3 +162,37 @@ func TestDamagedHive(t *testing.T) {
 		})
 	}
 }
+
+// TestMexRegistry: the layouts are querykey's (reference/commands/registry.md).
+func TestMexRegistry(t *testing.T) {
+	m := dumptest.SmallWith(dumptest.Options{})
+	system := m.AddHive(dumptest.HiveOptions{Mount: `\REGISTRY\MACHINE\SYSTEM`, Name: "SYSTEM"})
+	system.Key("Select").SetDword("Current", 2)
+	ferry := system.Key(`ControlSet002\Services\Ferry`).SetString("", "boat").SetDword("Start", 3)
+	s := writtenSession(t, m.Finish())
+	want := fmt.Sprintf(`
+
+Sorry <\registry\machine\system\controlset002\services\ferry> is not cached 
+
+===========================================================================================
+Falling back to traversing the tree of nodes.
+
+Hive         %016x
+KeyNode      %016x
+
+[SubKeyAddr]         [SubKeyName]
+ Key has no SubKeys
+
+[ValueType]         [ValueName]                   [ValueData]
+REG_SZ              <nameless value>              boat
+REG_DWORD           Start                         3
+`, system.Addr(), ferry.NodeAddr())
+	for _, line := range []string{`!svcreg Ferry`, `!mex.mreg -p "\REGISTRY\MACHINE\SYSTEM\ControlSet002\Services\Ferry"`} {
+		if diff := cmp.Diff(want, answer(s, line)); diff != "" {
+			t.Errorf("%s: -want +here\n%s", line, diff)
+		}
+	}
+	if got := answer(s, "!svcreg"); got != "usage: !svcreg Service\n" {
+		t.Errorf("!svcreg: %q", got)
+	}
+}

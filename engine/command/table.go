@@ -50,6 +50,7 @@ func families() [][]*Command {
 		objectCommands(),
 		sysinfoCommands(),
 		mexMachineCommands(),
+		mexRegistryCommands(),
 		mexThreadCommands(),
 		schedulerCommands(),
 		analyzeCommands(),
