@@ -325,6 +325,10 @@ func (s *Session) showThreadStack(ctx context.Context, t windows.Thread, v threa
 		s.notef("%v", err)
 		return nil
 	}
+	// The thread's own stack is 64-bit code's, whatever machine is looked at.
+	machine := s.settings.machine
+	s.settings.machine = s.ownMachine()
+	defer func() { s.settings.machine = machine }()
 	view := stackView{}
 	if v.args {
 		view.letter = 'v'

@@ -37,6 +37,7 @@ var userExtensions = map[string]bool{
 	"!runaway": true, "!uniqstack": true, "!findstack": true,
 	"!lmi": true, "!dh": true, "!chksym": true, "!sym": true, "!help": true, "!error": true,
 	"!for_each_module": true, "!for_each_frame": true, "!for_each_local": true, "!for_each_register": true, "!for_each_function": true,
+	"!wow64exts.sw": true, "!wow64exts.k": true, "!wow64exts.info": true, "!wow64exts.r": true,
 	"!peb": true, "!teb": true, "!itoldyouso": true, "!dlls": true, "!list": true, "!imgreloc": true, "!std_map": true, "!stl": true, "!analyze": true,
 }
 

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -181,5 +182,61 @@ func TestWow64Spoiled(t *testing.T) {
 			}
 			answer(l.Session, "k")
 		})
+	}
+}
+
+// A minidump of both sides of a 32-bit process: the 64-bit context in the layer,
+// the 32-bit one behind slot 1, a frame that ebp links.
+func TestWow64Minidump(t *testing.T) {
+	put := func(b []byte, off int, v uint32) { binary.LittleEndian.PutUint32(b[off:], v) }
+	wide, narrow := make([]byte, 0x4d0), make([]byte, 0x2d0)
+	put(wide, 0x30, 0x10001f)
+	put(wide, 0x98, 0x30000) // rsp
+	put(wide, 0xf8, 0x60010) // rip
+	put(narrow, 4, 0x1003f)
+	put(narrow, 4+0xb4, 0x20010) // ebp
+	put(narrow, 4+0xb8, 0x10000) // eip
+	put(narrow, 4+0xbc, 0x23)
+	put(narrow, 4+0xc4, 0x20000) // esp
+	teb, teb32, stack, code := make([]byte, 0x1500), make([]byte, 0x100), make([]byte, 0x40), make([]byte, 0x110)
+	put(teb, 0, 0x9000)
+	put(teb, 0x1488, 0x31000)
+	put(teb32, 0x18, 0x9000)
+	put(stack, 0x14, 0x10100)
+	code[0], code[0xfb] = 0x90, 0xe8
+	s := openMinidump(t, &dumptest.Minidump{
+		Architecture: 9, Build: 19041, PID: 0x20,
+		Threads: []dumptest.MinidumpThread{{ID: 0x10, TEB: 0x7000, Context: wide}},
+		Modules: []dumptest.MinidumpModule{
+			{Path: `C:\app\small.exe`, Base: 0x10000, Size: 0x4000}, {Path: `C:\Windows\System32\wow64cpu.dll`, Base: 0x60000, Size: 0x1000},
+		},
+		Memory: []dumptest.MinidumpMemory{
+			{VA: 0x7000, Data: teb},
+			{VA: 0x9000, Data: teb32},
+			{VA: 0x10000, Data: code},
+			{VA: 0x20000, Data: stack},
+			{VA: 0x30000, Data: make([]byte, 0x40)},
+			{VA: 0x31000, Data: narrow},
+		},
+	})
+	for _, step := range []struct{ line, want string }{
+		{".effmach x86", "Effective machine: x86 compatible (x86)\n"},
+		{"r eip, esp", "eip=00010000 esp=00020000\n"},
+		{".effmach .", "Effective machine: x64 (AMD64)\n"},
+		{"r rip", "rip=0000000000060010\n"},
+	} {
+		if got := answer(s, step.line); got != step.want {
+			t.Errorf("%s: %q, want %q", step.line, got, step.want)
+		}
+	}
+	if got := answer(s, "!wow64exts.info"); !strings.Contains(got, "TEB32: 0x9000\nTEB64: 0x7000\n") {
+		t.Errorf("!wow64exts.info: %q", got)
+	}
+	answer(s, ".effmach x86")
+	if got := answer(s, "kc"); !strings.HasSuffix(got, "small\nsmall\n") {
+		t.Errorf("kc: %q", got)
+	}
+	if got := s.Prompt(); got != "0:000:x86> " {
+		t.Errorf("prompt %q", got)
 	}
 }

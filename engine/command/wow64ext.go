@@ -95,15 +95,14 @@ func runWow64Info(_ context.Context, s *Session, _ *Call) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.scope.thread.Process()
-	if err != nil {
-		return err
-	}
-	peb32, err := p.PEB32()
+	peb32, err := side.PEB32()
 	if err != nil {
 		s.notef("PEB32: %v", err)
 	}
-	peb, err := p.PEB()
+	peb, err := s.debuggee.peb(s) // of a minidump's one process
+	if p, perr := s.scope.thread.Process(); perr == nil {
+		peb, err = p.PEB()
+	}
 	if err != nil {
 		s.notef("PEB: %v", err)
 	}

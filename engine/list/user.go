@@ -123,7 +123,7 @@ func userStacks(ctx context.Context, u *windows.UserProcess, keep Filter) iter.S
 		for i, t := range u.File().Threads {
 			tid := uint64(t.ID)
 			v := Stack{PID: userPID(u), TID: &tid, Frames: []Frame{}}
-			st, err := u.Stack(ctx, i, 0)
+			st, err := u.WholeStack(ctx, i, 0)
 			v.fill(ctx, st, err)
 			if !yield(v, nil) {
 				return

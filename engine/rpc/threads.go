@@ -252,6 +252,11 @@ func (t *target) walkStop(ctx context.Context, cpu int) (*walked, error) {
 		w.ended = err
 		return w, nil
 	}
+	if u := t.System.User(); u != nil {
+		w.stack, err = u.WholeStack(ctx, cpu, 0)
+		w.ended = errors.Join(err, w.stack.Ended)
+		return w, ctx.Err()
+	}
 	w.stack = t.System.Walk(ctx, windows.Walk{Regs: regs, Space: w.space, Modules: w.modules})
 	w.ended = w.stack.Ended
 	return w, ctx.Err()

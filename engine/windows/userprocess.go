@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type UserProcess struct {
 	file   *dump.UserFile
 	events int     // number of the event's thread
 	ntdll  *Module // nil when the process has none
+	wow64  bool    // both sides of a 32-bit process on a 64-bit system
 }
 
 // OpenUser gives the system that a user minidump shows: the memory and modules
@@ -34,6 +36,9 @@ func OpenUser(u *dump.UserFile, finder *symbols.Finder) *System {
 	s := &System{dump: dump.NoKernel(u.Path()), finder: finder}
 	p := &UserProcess{sys: s, file: u}
 	s.user, s.stops = p, threadStops{p}
+	p.wow64 = p.Machine() == imageMachineAMD64 && slices.ContainsFunc(u.Modules, func(m dump.UserModule) bool {
+		return strings.EqualFold(baseName(m.Name), "wow64cpu.dll")
+	})
 	mods := p.listModules()
 	for _, m := range mods.Listed() {
 		if p.ntdll == nil && strings.EqualFold(m.ImageName, "ntdll.dll") {
@@ -126,6 +131,17 @@ func (p *UserProcess) Stack(ctx context.Context, n, limit int) (Stack, error) {
 		return Stack{}, err
 	}
 	return p.sys.Walk(ctx, Walk{Regs: regs, Space: p.sys.Kernel(), Modules: p.Modules(ctx), Limit: limit}), nil
+}
+
+// WholeStack walks the stack of thread n and, in a dump of both sides of a 32-bit
+// process, goes on with that of the 32-bit code.
+func (p *UserProcess) WholeStack(ctx context.Context, n, limit int) (Stack, error) {
+	st, err := p.Stack(ctx, n, limit)
+	if err != nil || !p.wow64 || n >= len(p.file.Threads) {
+		return st, err
+	}
+	side, err := p.wow64Thread(p.file.Threads[n].TEB)
+	return st.with32(ctx, side, err, p.Modules(ctx), limit), nil
 }
 
 // PEBOf reads the address of the PEB from a TEB.
@@ -246,6 +262,10 @@ func (p *UserProcess) listModules() *ModuleSet {
 			codeView: u.CodeView, fixedVersion: u.Version,
 		}
 		m.Name = used.take(&Module{Name: moduleName(m.ImageName), ImageName: m.ImageName, Base: m.Base})
+		if p.wow64 && m.Base>>32 == 0 {
+			img, err := m.Image()
+			m.WOW64 = err == nil && img.Machine == pe.MachineI386
+		}
 		mods = append(mods, m)
 	}
 	return NewModuleSet(mods)

@@ -50,6 +50,9 @@ var ErrNotWOW64 = errors.New("the thread runs no 32-bit code")
 
 // WOW64 returns the 32-bit side of a thread, ErrNotWOW64 where it has none.
 func (t Thread) WOW64() (*WOW64Thread, error) {
+	if u := t.sys.user; u != nil {
+		return u.wow64Thread(t.Addr())
+	}
 	p, err := t.Process()
 	if err != nil {
 		return nil, err
@@ -74,6 +77,19 @@ func (t Thread) WOW64() (*WOW64Thread, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("32-bit side of thread %#x: %w", t.Addr(), err)
+	}
+	return w, nil
+}
+
+// wow64Thread returns the 32-bit side of a minidump's thread by its TEB. Such a
+// dump of both sides has the 64-bit layer's modules.
+func (p *UserProcess) wow64Thread(teb uint64) (*WOW64Thread, error) {
+	if !p.wow64 {
+		return nil, ErrNotWOW64
+	}
+	w := &WOW64Thread{space: p.sys.Kernel(), TEB: teb}
+	if err := w.read(p.sys); err != nil {
+		return nil, fmt.Errorf("32-bit side of the thread with TEB %#x: %w", teb, err)
 	}
 	return w, nil
 }
@@ -110,6 +126,14 @@ func (w *WOW64Thread) findTEB32(s *System) uint64 {
 	return 0
 }
 
+// PEB32 returns the address of the 32-bit PEB by the 32-bit TEB.
+func (w *WOW64Thread) PEB32() (uint64, error) {
+	if w.TEB32 == 0 {
+		return 0, errors.New("the 32-bit TEB was not found")
+	}
+	return memory.ReadUint(w.space, w.TEB32+TEB32PEB, 4)
+}
+
 // CPU returns the address of the block that the registers are kept in.
 func (w *WOW64Thread) CPU() uint64 { return w.Slots[cpuReservedSlot] }
 
@@ -139,23 +163,35 @@ func (t Thread) WholeStack(ctx context.Context, limit int) (Stack, error) {
 	if err != nil || ctx.Err() != nil {
 		return st, err
 	}
-	if limit <= 0 {
-		limit = DefaultFrames
-	}
-	if n := len(st.Frames); n >= limit || n > 0 && st.Frames[n-1].X86 != nil {
-		return st, nil
-	}
 	side, err := t.WOW64()
 	if errors.Is(err, ErrNotWOW64) {
 		return st, nil
 	}
+	var modules *ModuleSet
+	if p, perr := t.Process(); perr == nil {
+		modules = p.UserModules(ctx)
+	}
+	return st.with32(ctx, side, err, modules, limit), nil
+}
+
+// with32 appends the stack of the 32-bit side, or the reason why there is none.
+func (st Stack) with32(ctx context.Context, side *WOW64Thread, err error, modules *ModuleSet, limit int) Stack {
+	if limit <= 0 {
+		limit = DefaultFrames
+	}
+	n := len(st.Frames)
+	if n >= limit || n > 0 && st.Frames[n-1].X86 != nil {
+		return st
+	}
+	var regs *x86.Context
+	if err == nil {
+		regs, err = side.Registers()
+	}
 	more := Stack{Ended: err}
 	if err == nil {
-		more = t.stack32(ctx, side, len(st.Frames), limit)
+		more = walkX86(ctx, Walk{Space: side.space, Modules: modules, Limit: limit}, *regs, WOW64Frame, n)
 	}
-	st.Frames = append(st.Frames, more.Frames...)
-	st.Ended = errors.Join(st.Ended, more.Ended)
-	return st, nil
+	return Stack{Frames: append(st.Frames, more.Frames...), Ended: errors.Join(st.Ended, more.Ended)}
 }
 
 // Registers32 returns the registers of the thread's 32-bit code: those it was
@@ -165,6 +201,9 @@ func (t Thread) Registers32(ctx context.Context) (*x86.Context, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.sys.user != nil {
+		return side.Registers()
+	}
 	if st, err := t.Stack(ctx, 0); err == nil {
 		for i := range st.Frames {
 			if c, ok := st.Frames[i].Registers().(*x86.Context); ok {
@@ -173,18 +212,6 @@ func (t Thread) Registers32(ctx context.Context) (*x86.Context, error) {
 		}
 	}
 	return side.Registers()
-}
-
-func (t Thread) stack32(ctx context.Context, side *WOW64Thread, first, limit int) Stack {
-	regs, err := side.Registers()
-	if err != nil {
-		return Stack{Ended: err}
-	}
-	p, err := t.Process()
-	if err != nil {
-		return Stack{Ended: err}
-	}
-	return walkX86(ctx, Walk{Space: side.space, Modules: p.UserModules(ctx), Limit: limit}, *regs, WOW64Frame, first)
 }
 
 // InCode32 tells registers that a processor has in the 32-bit code of a process.
