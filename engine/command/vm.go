@@ -19,6 +19,7 @@ func memoryUseCommands() []*Command {
 // Flags of !vm.
 const (
 	vmNoProcesses = 0x1
+	vmSessions    = 0x4
 	vmRegions     = 0x20
 	vmStacks      = 0x2 | 0x10 // stacks of the memory manager's threads
 	vmLog         = 0x8        // of writes to the page files
@@ -62,6 +63,9 @@ func runVM(ctx context.Context, s *Session, c *Call) error {
 	if flags&(vmStacks|vmLog) != 0 {
 		s.notef("!vm shows no stacks of the memory manager and no log of writes; !stacks shows all threads")
 	}
+	if flags&vmSessions != 0 {
+		s.showSessionUse(vm.Sessions)
+	}
 	if flags&vmNoProcesses != 0 {
 		return nil
 	}
@@ -73,6 +77,18 @@ func runVM(ctx context.Context, s *Session, c *Call) error {
 		s.printf(" %4x %-26s %10d Kb %11d Kb %8d Kb\n", p.PID, visible(p.Name), p.Commit*4, p.Shared*4, p.Debt*4)
 	}
 	return nil
+}
+
+// showSessionUse tells what each session is charged for.
+func (s *Session) showSessionUse(sessions []windows.SessionCommit) {
+	s.printf("\nTerminal Server Memory Usage By Session:\n\n")
+	for _, v := range sessions {
+		s.printf("Session ID %d @ %016x:\n", v.ID, v.Addr)
+		if v.HasPaged {
+			s.printf("Paged Pool Usage: %12d Kb\n", v.Paged*4)
+		}
+		s.printf("Commit Usage:     %12d Kb\n\n", v.Commit*4)
+	}
 }
 
 // counterWidth is the column that the numbers of !vm end in.

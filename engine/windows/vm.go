@@ -29,6 +29,7 @@ type VirtualMemory struct {
 	// Failures of the kernel's stacks: zero on a healthy system.
 	StackPteFailures, StackGrowthFailures uint64
 	Processes                             []ProcessCommit // the largest first
+	Sessions                              []SessionCommit
 
 	Errs []error // what ended the lists of paging files, sessions and processes early
 }
@@ -49,6 +50,16 @@ type ProcessCommit struct {
 	Commit  uint64
 	Shared  uint64
 	Debt    uint64
+}
+
+// A SessionCommit is what a session is charged for, in pages.
+type SessionCommit struct {
+	Addr   uint64 // _MM_SESSION_SPACE
+	ID     uint64
+	Commit uint64
+	// Paged is the session's paged pool; builds since Windows 10 keep none.
+	Paged    uint64
+	HasPaged bool
 }
 
 // Names of the counters that others depend on.
@@ -383,6 +394,13 @@ func (r *vmReader) sessionCommit() (uint64, error) {
 			return sum, nil
 		}
 		sum += pages
+		c := SessionCommit{Addr: o.Addr(), Commit: pages}
+		c.ID, _ = o.Field("SessionId").Uint()
+		if paged := o.FirstField("PagedPoolInfo.AllocatedPagedPool", "PagedPoolPages"); paged.Err() == nil {
+			c.Paged, err = paged.Uint()
+			c.HasPaged = err == nil
+		}
+		r.vm.Sessions = append(r.vm.Sessions, c)
 	}
 	return sum, nil
 }
