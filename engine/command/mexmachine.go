@@ -15,6 +15,7 @@ import (
 func mexMachineCommands() []*Command {
 	return []*Command{
 		{Names: []string{"!di", "!dumpinfo"}, Short: "machine, system and dump on one page", Run: runMexDumpInfo},
+		{Names: []string{"!crash", "!mex.crash"}, Short: "the dump's page, the bug check, the stack that crashed", Run: runMexCrash},
 		{Names: []string{"!mods"}, Args: "[Text]", Short: "modules of the context with versions and paths", Run: runMexModules},
 		{Names: []string{"!w"}, Short: "what is current: session, process, thread, frame", Run: runMexWhere},
 	}
@@ -37,6 +38,27 @@ func runMexDumpInfo(ctx context.Context, s *Session, _ *Call) error {
 	}
 	s.printf("%s Path: %s\n", kind, s.opts.DumpPath)
 	return nil
+}
+
+// crashRule underlines the headings of !crash.
+var crashRule = strings.Repeat("=", 44)
+
+// runMexCrash puts what is asked of a crash first on one page. The stack is the
+// crash's, whatever context is set.
+func runMexCrash(ctx context.Context, s *Session, c *Call) error {
+	s.printf("Dump Info\n%s\n", crashRule)
+	if err := runMexDumpInfo(ctx, s, c); err != nil {
+		return err
+	}
+	s.printf("\n\nBugcheck details\n%s\n", crashRule)
+	if err := s.runText(ctx, ".bugcheck", 0); err != nil {
+		return err
+	}
+	s.printf("\n\nCrashing Stack\n%s\n", crashRule)
+	before := s.scope
+	defer func() { s.scope = before }()
+	s.resetScope()
+	return s.runText(ctx, "kn", 0)
 }
 
 // printMachineNames prints who made the machine and what processor it has.

@@ -28,3 +28,22 @@ KernelMode Full Memory Dump Path: ` + s.opts.DumpPath + "\n"
 		t.Errorf("!mex.mods:\n%s", got)
 	}
 }
+
+// TestMexCrash: the parts in the order of reference/commands/extensions-and-mex.md,
+// the stack whatever context is set.
+func TestMexCrash(t *testing.T) {
+	s := labSession(t)
+	rule := "\n" + strings.Repeat("=", 44) + "\n"
+	want := "Dump Info" + rule + answer(s, "!mex.di") + "\n\nBugcheck details" + rule + answer(s, ".bugcheck") + "\n\nCrashing Stack" + rule + answer(s, "kn")
+	if !strings.Contains(want, "nt!KeBugCheckEx") {
+		t.Errorf("no crash:\n%s", want)
+	}
+	answer(s, ".process ffffe387110b1080")
+	set := answer(s, ".process")
+	if diff := cmp.Diff(want, answer(s, "!mex.crash")); diff != "" {
+		t.Errorf("-want +here\n%s", diff)
+	}
+	if got := answer(s, ".process"); got != set {
+		t.Errorf("the context is %q, was %q", got, set)
+	}
+}
