@@ -1,6 +1,7 @@
 // Package dumptest writes small Windows crash dumps that hold together:
 // physical memory with page tables, a kernel image, processes, threads with
-// stacks that unwind, modules, handles; and the same ones broken.
+// stacks that unwind, modules, handles, heaps, a PFN database; and the same ones
+// broken.
 //
 // It is the other half of every test of the readers, so it shares no layout
 // and no decoding code with them: it writes from the public format
