@@ -17,7 +17,7 @@ func mexCommands() []*Command {
 	return []*Command{
 		{Names: []string{"!ver", "!mex.ver"}, Short: "the version of Windows, as flags", Run: runMexVer},
 		{Names: []string{"!computername", "!cn"}, Short: "the computer's name", Run: runComputerName},
-		{Names: []string{"!tl", "!tlist"}, Args: "[-t] [-z] [-s [Session]] [-cpu] [Name|Address]", Short: "processes: id, address, name", Run: runMexTlist},
+		{Names: []string{"!tl", "!tlist"}, Args: "[-s [Session]] [-u] [-cpu] [-mem] [-proc] [-t] [-m Module] [-z] [-r] [Name|Address]", Short: "processes: id, address, name", Run: runMexTlist},
 		{Names: []string{"!commandline", "!cl"}, Args: "[-a] [-p PID]", Short: "command lines of processes", Run: runCommandLine},
 		{Names: []string{"!p"}, Args: "[Address | -p PID]", Short: "a process in a table; makes it the process context", Run: runMexProcess},
 	}
@@ -64,43 +64,6 @@ func runComputerName(ctx context.Context, s *Session, _ *Call) error {
 	return nil
 }
 
-// tlistOptions are the options of !tl.
-type tlistOptions struct {
-	states, zombies, sessions, cpu bool
-	session                        int64 // -1: any
-	filter                         string
-}
-
-func (s *Session) parseTlist(c *Call) (o tlistOptions, err error) {
-	o.session = -1
-	for !c.Args.Done() {
-		switch word := c.Word(); strings.ToLower(word) {
-		case "-t":
-			o.states = true
-		case "-z":
-			o.zombies = true
-		case "-cpu":
-			o.cpu = true
-		case "-r", "-i":
-		case "-s":
-			o.sessions = true
-			if next := c.Peek(); next != "" && isDigit(next[0]) {
-				v, err := s.extensionNumber(c)
-				if err != nil {
-					return o, err
-				}
-				o.session = int64(v)
-			}
-		default:
-			if word[0] == '-' {
-				return o, Failf("Unknown option: %s", word)
-			}
-			o.filter = word
-		}
-	}
-	return o, nil
-}
-
 // idleAndActive yields the idle process and then those of the list.
 func (s *Session) idleAndActive(ctx context.Context) iter.Seq2[windows.Process, error] {
 	return func(yield func(windows.Process, error) bool) {
@@ -133,130 +96,12 @@ func mexName(p windows.Process) string {
 	return name
 }
 
-func runMexTlist(ctx context.Context, s *Session, c *Call) error {
-	o, err := s.parseTlist(c)
-	if err != nil {
-		return err
-	}
-	heads := []string{"PID", "Address", "Name"}
-	if o.sessions {
-		heads = []string{"PID", "Address", ">Ses", "Name"}
-	}
-	if o.states {
-		heads = append(heads, ">!!", ">Rn", ">Ry", ">Bk", ">Lc", ">IO", ">Er")
-	}
-	if o.cpu {
-		heads = append(heads, ">User", ">Kernel", ">Total")
-	}
-	g := newGrid(heads...)
-	zombies := 0
-	var broken error
-	for p, err := range s.idleAndActive(ctx) {
-		if cerr := ctx.Err(); cerr != nil {
-			return cerr
-		}
-		if err != nil {
-			broken = err
-			break
-		}
-		name := mexName(p)
-		if !s.mexWanted(p, name, o) {
-			continue
-		}
-		if isZombie(p) && !o.zombies {
-			zombies++
-			continue
-		}
-		pid, _ := p.PID()
-		row := []string{fmt.Sprintf("0x%-5x0n%-5d", pid, pid), fmt.Sprintf("%016x", p.Addr())}
-		if o.sessions {
-			row = append(row, mexSession(p))
-		}
-		row = append(row, name)
-		if o.states {
-			row = append(row, s.stateCounts(ctx, p)...)
-		}
-		if o.cpu {
-			st := p.Stats()
-			row = append(row, mexTime(st.UserTime), mexTime(st.KernelTime), mexTime(st.UserTime+st.KernelTime))
-		}
-		g.add(row...)
-	}
-	g.print(s, "")
-	w := g.widths()
-	s.printf("%s\n%s\n", g.rule(w), g.line(w, g.heads))
-	if zombies > 0 {
-		s.printf("\nWarning! Zombie process(es) detected (not displayed). Count: %d [zombie report]\n", zombies)
-	}
-	if broken != nil {
-		s.notef("%v", broken)
-	}
-	return nil
-}
-
 func mexSession(p windows.Process) string {
 	id, has, err := p.Session()
 	if err != nil || !has {
 		return ""
 	}
 	return fmt.Sprint(id)
-}
-
-func (s *Session) mexWanted(p windows.Process, name string, o tlistOptions) bool {
-	if o.session >= 0 {
-		if id, has, err := p.Session(); err != nil || !has || int64(id) != o.session {
-			return false
-		}
-	}
-	if o.filter == "" || strings.Contains(strings.ToLower(name), strings.ToLower(o.filter)) {
-		return true
-	}
-	addr, err := s.evaluate(o.filter)
-	return err == nil && addr == p.Addr()
-}
-
-// stateCounts counts a process's threads by what they do.
-func (s *Session) stateCounts(ctx context.Context, p windows.Process) []string {
-	var running, ready, blocked, io int
-	for t, err := range p.Threads(ctx) {
-		if err != nil {
-			break
-		}
-		switch state, _ := t.State(); state {
-		case windows.StateRunning, 3: // standby
-			running++
-		case windows.StateReady, 7: // deferred ready
-			ready++
-		case windows.StateWaiting:
-			if r, err := t.WaitReason(); err == nil && isBlockedReason(s.sys.WaitReasonName(r)) {
-				blocked++
-			}
-		}
-		for _, err := range t.IRPs(ctx) {
-			if err == nil {
-				io++
-			}
-			break
-		}
-	}
-	cells := []string{"."}
-	for _, n := range []int{running, ready, blocked, 0, io, 0} {
-		if n == 0 {
-			cells = append(cells, ".")
-			continue
-		}
-		cells = append(cells, fmt.Sprint(n))
-	}
-	return cells
-}
-
-// isBlockedReason: the thread waits for something that another thread holds.
-func isBlockedReason(reason string) bool {
-	switch reason {
-	case "WrResource", "WrPushLock", "WrMutex", "WrGuardedMutex", "WrFastMutex", "WrKeyedEvent":
-		return true
-	}
-	return false
 }
 
 func runCommandLine(ctx context.Context, s *Session, c *Call) error {
@@ -339,7 +184,7 @@ func runMexProcess(ctx context.Context, s *Session, c *Call) error {
 	threads, _ := p.ThreadCount()
 	g := newGrid("Name", "Address", ">Ses", "PID", "Parent", "PEB", "Create Time", ">Mods", ">Handle", ">Thrd", "User Name")
 	g.add(mexName(p), fmt.Sprintf("%016x (E|K|O)", p.Addr()), mexSession(p), fmt.Sprintf("%x (0n%d)", pid, pid), fmt.Sprintf("%x (0n%d)", parent, parent),
-		fmt.Sprintf("%016x", peb), mexDate(created), fmt.Sprint(len(p.UserModules(ctx).All())), fmt.Sprint(handles), fmt.Sprint(threads), mexUser(p))
+		fmt.Sprintf("%016x", peb), mexDate(created), fmt.Sprint(len(p.UserModules(ctx).All())), fmt.Sprint(handles), fmt.Sprint(threads), s.userName(p))
 	g.print(s, "")
 	line, _ := s.commandLine(p)
 	s.printf("\nCommand Line: %s\n\nMemory Details:\n\n", line)
@@ -348,21 +193,6 @@ func runMexProcess(ctx context.Context, s *Session, c *Call) error {
 	m.print(s, "    ")
 	s.printf("\nShow LPC Port information for process\n\nShow Threads: Unique Stacks    !mex.listthreads (!lt) %x    !process %x 7\n", p.Addr(), p.Addr())
 	return nil
-}
-
-// mexUser is the user of a process's token, as a SID: names are in no dump.
-func mexUser(p windows.Process) string {
-	t, err := p.Token()
-	if err != nil {
-		return ""
-	}
-	for g, err := range t.Groups() {
-		if err != nil {
-			return ""
-		}
-		return fmt.Sprint(g.SID)
-	}
-	return ""
 }
 
 // mexProcessArgument is the process that an address, -p or nothing names.

@@ -25,7 +25,7 @@ func cmdSid() *Command {
 				s.notef("%v", err)
 				return Failf("%016x: Unable to get SID", addr)
 			}
-			s.printf("SID is: %s\n", sidText(sid, names))
+			s.printf("SID is: %s\n", s.sidText(sid, names))
 			return nil
 		},
 	}
@@ -41,19 +41,6 @@ func (s *Session) securityArguments(c *Call) (addr uint64, names bool, err error
 	}
 	flags, err := s.extensionNumber(c)
 	return addr, flags&1 != 0, err
-}
-
-// sidText spells a SID; with names also the account it stands for. Accounts
-// that only their own machine knows have no name here: nobody is asked.
-func sidText(sid windows.SID, names bool) string {
-	if !names {
-		return string(sid)
-	}
-	kind, name, ok := sid.Account()
-	if !ok {
-		return string(sid) + " (no name mapped)"
-	}
-	return fmt.Sprintf("%s (%s: %s)", sid, kind, name)
 }
 
 func cmdAcl() *Command {
@@ -111,7 +98,7 @@ func (s *Session) showACL(label string, addr uint64, names bool) error {
 		case e.Err != nil:
 			s.notef("entry %d: %v", i, e.Err)
 		case e.SID != "":
-			s.printf("%s->SID: %s\n", row, sidText(e.SID, names))
+			s.printf("%s->SID: %s\n", row, s.sidText(e.SID, names))
 		}
 		s.printf("\n")
 	}
@@ -178,7 +165,7 @@ func runSd(_ context.Context, s *Session, c *Call) error {
 			s.printf("%s%s\n", sid.label, notAccessible)
 			continue
 		}
-		s.printf("%s%s\n", sid.label, sidText(v, names))
+		s.printf("%s%s\n", sid.label, s.sidText(v, names))
 	}
 	for _, acl := range []struct {
 		label   string

@@ -9,6 +9,7 @@ import (
 	"kdap/engine"
 	"kdap/engine/expr"
 	"kdap/engine/windows"
+	"kdap/engine/windows/machine"
 )
 
 // Options say how a session starts.
@@ -62,6 +63,7 @@ type Session struct {
 	model    modelState
 	cache    cacheState
 	source   sourceState
+	accounts *machine.Accounts // once somebody asked for a name
 
 	heapContext uint64 // the heap that !heap -i ENTRY takes
 }

@@ -92,7 +92,7 @@ func (s *Session) showToken(t windows.Token, names bool) error {
 	s.printf("TS Session ID: 0x%x\n", session)
 	i := -1
 	for g, err := range t.Groups() {
-		sid := sidText(g.SID, names)
+		sid := s.sidText(g.SID, names)
 		if err != nil {
 			s.notef("%v", err)
 			sid = notAccessible
@@ -113,14 +113,14 @@ func (s *Session) showToken(t windows.Token, names bool) error {
 		s.notef("primary group of token %x: %v", t.Addr(), err)
 		text = notAccessible
 	case group != "":
-		text = sidText(group, names)
+		text = s.sidText(group, names)
 	}
 	s.printf("Primary Group: %s\n", text)
 	s.showPrivileges(t)
 	s.showTokenFigures(t)
 	i = 0
 	for g, err := range t.Restricted() {
-		sid := sidText(g.SID, names)
+		sid := s.sidText(g.SID, names)
 		if err != nil {
 			s.notef("%v", err)
 			sid = notAccessible

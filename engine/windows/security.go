@@ -261,3 +261,23 @@ func ReadSecurityDescriptor(space memory.Space, addr uint64) (SecurityDescriptor
 	}
 	return d, nil
 }
+
+// Relative returns the SID of an account of a domain: the domain's with the
+// account's number behind.
+func (s SID) Relative(number uint32) SID { return SID(fmt.Sprintf("%s-%d", s, number)) }
+
+// domainParts is how many parts the SID of a domain or machine has: 21 and
+// three numbers.
+const domainParts = 4
+
+// TrailingSID returns the SID of a domain that ends b, as the registry's values
+// of security databases do.
+func TrailingSID(b []byte) (SID, bool) {
+	const size = 8 + 4*domainParts
+	if len(b) < size {
+		return "", false
+	}
+	tail := b[len(b)-size:]
+	sid, err := parseSID(tail)
+	return sid, err == nil && tail[1] == domainParts
+}

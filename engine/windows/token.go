@@ -141,3 +141,16 @@ func (p Privilege) Name() string {
 	}
 	return ""
 }
+
+// LogonNames returns the domain and the account that logged on the session a
+// token is of; "" before Windows 8, where the kernel does not keep them.
+func (t Token) LogonNames() (domain, user string, err error) {
+	session := t.obj.Field("LogonSession")
+	at, err := session.Uint()
+	if err != nil || at == 0 {
+		return "", "", err
+	}
+	domain, err = session.Deref().Field("AuthorityName").UnicodeString()
+	user, uerr := session.Deref().Field("AccountName").UnicodeString()
+	return domain, user, errors.Join(err, uerr)
+}
