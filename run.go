@@ -130,9 +130,17 @@ func runLines(ctx context.Context, s *command.Session, lines []string, record bo
 			return status(failed)
 		case err != nil:
 			failed = true
+			tellPanic(os.Stderr, err)
 		}
 	}
 	return status(failed)
+}
+
+// tellPanic shows where a fault of kdap's own happened, for a report of it.
+func tellPanic(w io.Writer, err error) {
+	if p := (*command.Panic)(nil); errors.As(err, &p) {
+		fmt.Fprintf(w, "kdap: %v\n%s", p, p.Stack)
+	}
 }
 
 func status(failed bool) error {

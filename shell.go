@@ -117,6 +117,7 @@ func (sh *shell) execute(line string) error {
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(sh.out, "^C")
 	}
+	tellPanic(sh.in.Stderr(), err)
 	return err
 }
 

@@ -3,7 +3,9 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 
 	"kdap/engine/expr"
@@ -46,17 +48,22 @@ type interpreter struct {
 // in the debugger's words. ErrQuit is the end of the session. Text of several
 // lines is run line by line: an error ends its line only.
 func (s *Session) Execute(ctx context.Context, line string, o Output) error {
-	s.ctx, s.out, s.note = ctx, tee{o.Out, &s.log}, o.Note
-	if s.note == nil {
-		s.note = func(string) {}
+	s.ctx, s.out, s.note = ctx, tee{o.Out, &s.log}, func(string) {}
+	if o.Note != nil {
+		notes := newNoteFilter(o.Note)
+		defer notes.end()
+		s.note = notes.add
 	}
 	s.interp = interpreter{}
 	s.catchUp(ctx)
 	for l := range strings.SplitSeq(strings.TrimRight(line, "\r\n"), "\n") {
 		l = strings.TrimRight(l, "\r")
 		s.log.command(s.Prompt(), l)
-		err := s.runBlock(ctx, l)
+		err := s.runGuarded(ctx, l)
+		var p *Panic
 		switch {
+		case errors.As(err, &p):
+			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, ErrQuit):
@@ -69,6 +76,38 @@ func (s *Session) Execute(ctx context.Context, line string, o Output) error {
 		return ErrFailed
 	}
 	return nil
+}
+
+// A Panic is a fault of kdap's own in a command. The session can go on.
+type Panic struct {
+	Line  string
+	Value any
+	Stack []byte
+}
+
+func (p *Panic) Error() string { return fmt.Sprintf("internal error in %q: %v", p.Line, p.Value) }
+
+// runGuarded runs a line. A fault in it is the line's failure, not the
+// session's: what was read from the dump so far is still there to look at.
+func (s *Session) runGuarded(ctx context.Context, line string) (err error) {
+	out := s.out
+	defer func() {
+		if v := recover(); v != nil {
+			s.out, s.interp = out, interpreter{}
+			err = &Panic{Line: shortened(line), Value: v, Stack: debug.Stack()}
+			s.printf("%v\n", err)
+		}
+	}()
+	return s.runBlock(ctx, line)
+}
+
+// shortened is a line as messages quote it.
+func shortened(line string) string {
+	const most = 200
+	if len(line) > most {
+		return strings.ToValidUTF8(line[:most], "") + "…"
+	}
+	return line
 }
 
 // runBlock runs a line or the text of a block: aliases are replaced in the

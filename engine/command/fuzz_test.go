@@ -6,24 +6,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"kdap/engine"
-	"kdap/engine/dumptest/demo"
 )
 
 // FuzzExecute runs arbitrary lines on the demo dump. None may panic; each ends
 // soon after its context did; and a line that is cancelled or fails leaves the
 // session as able as it was.
 func FuzzExecute(f *testing.F) {
-	dump, symbols, err := demo.Write(f.TempDir())
-	if err != nil {
-		f.Fatal(err)
-	}
-	target, err := engine.Open(context.Background(), dump, engine.Options{SymbolPath: symbols, ImagePath: symbols, CacheDir: f.TempDir()})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { _ = target.Close() })
+	target := demoSession(f).target
 	for _, line := range []string{
 		".for (r $t0=0; @$t0<3; r $t0=@$t0+1) { .printf \"%d %y\\n\", @$t0, nt; .if (@$t0==1) { .break } }",
 		".foreach /pS 1 /ps 1 (x { lm }) { .echo ${x} x; .continue }", "as /x ${/v:i} 5;.block { .echo ${i} }",

@@ -133,13 +133,17 @@ func runThreadToken(ctx context.Context, s *Session, c *Call) error {
 }
 
 func runProcessIRPs(ctx context.Context, s *Session, c *Call) error {
-	p, err := s.debuggee.process(s)
+	addr := uint64(0)
 	if !c.Args.Done() {
-		var addr uint64
-		if addr, err = s.extensionNumber(c); err == nil && addr != 0 {
-			if p = s.sys.Process(addr); !p.IsProcess() {
-				return Failf("TYPE mismatch for process object at %016x", addr)
-			}
+		var err error
+		if addr, err = s.extensionNumber(c); err != nil {
+			return err
+		}
+	}
+	p, err := s.debuggee.process(s)
+	if addr != 0 {
+		if p, err = s.sys.Process(addr), nil; !p.IsProcess() {
+			return Failf("TYPE mismatch for process object at %016x", addr)
 		}
 	}
 	if err != nil {

@@ -66,15 +66,15 @@ func (s *Session) switchProcessor(n int) {
 }
 
 // processorThread returns the thread that runs on processor n and the process
-// it runs in.
+// it runs in. Those that the dump does not tell have address 0.
 func (s *Session) processorThread(n int) (t windows.Thread, p windows.Process) {
 	addr, err := s.sys.StopThread(n)
 	if err != nil {
-		return t, p
+		return s.sys.Thread(0), s.sys.Process(0)
 	}
 	t = s.sys.Thread(addr)
-	if owner, err := t.AttachedProcess(); err == nil {
-		p = owner
+	if p, err = t.AttachedProcess(); err != nil {
+		p = s.sys.Process(0)
 	}
 	return t, p
 }

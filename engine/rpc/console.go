@@ -146,6 +146,9 @@ func onSessionExecute(c *client, ctx context.Context, t *target, p ExecuteParams
 		}
 	}
 	out.close()
+	if p := (*command.Panic)(nil); errors.As(e.err, &p) {
+		fmt.Fprintf(c.log, "kdap engine: %v\n%s", p, p.Stack) // the client has read of it
+	}
 	if e.panic != nil {
 		fmt.Fprintf(c.log, "kdap engine: panic in command %q: %v\n%s", p.Line, e.panic, e.stack)
 		return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeInternalError, Message: fmt.Sprintf("internal error in this command: %v", e.panic)}

@@ -37,11 +37,7 @@ type Object struct {
 // NewObject returns the object of type t at addr. A nil t gives an object
 // whose every use fails.
 func NewObject(space memory.Space, t *Type, addr uint64) Object {
-	o := Object{space: space, typ: t, addr: addr}
-	if t == nil {
-		o.err = errors.New("object without a type")
-	}
-	return o
+	return Object{space: space, typ: t, addr: addr}
 }
 
 // Failed returns an object on which every read returns err.
@@ -50,8 +46,16 @@ func Failed(err error) Object { return Object{err: err} }
 // FailedAt is Failed for an object whose address is known all the same.
 func FailedAt(addr uint64, err error) Object { return Object{addr: addr, err: err} }
 
-// Err returns the error that the path to this object met, if any.
-func (o Object) Err() error { return o.err }
+// Err returns the error that the path to this object met, if any. The zero
+// Object has one too: what could not be found is then only missing.
+func (o Object) Err() error {
+	if o.err == nil && o.typ == nil {
+		return errNoType
+	}
+	return o.err
+}
+
+var errNoType = errors.New("object without a type")
 
 // Addr returns the object's address.
 func (o Object) Addr() uint64 { return o.addr }
@@ -64,7 +68,7 @@ func (o Object) Space() memory.Space { return o.space }
 
 // At returns the object of type t at another address of the same space.
 func (o Object) At(addr uint64, t *Type) Object {
-	if o.err != nil {
+	if o.err = o.Err(); o.err != nil {
 		return o
 	}
 	return NewObject(o.space, t, addr)
@@ -78,11 +82,14 @@ func (o Object) In(space memory.Space) Object {
 
 // Has reports whether the object's type has a member; false for objects with an error.
 func (o Object) Has(name string) bool {
-	return o.err == nil && o.typ.Kind.IsAggregate() && o.typ.Has(name)
+	return o.Err() == nil && o.typ.Kind.IsAggregate() && o.typ.Has(name)
 }
 
 // Field returns a member. The name may be a path, "Vm.Instance.WorkingSetLeafSize".
 func (o Object) Field(path string) Object {
+	if o.err = o.Err(); path == "" || o.err != nil {
+		return o
+	}
 	for rest := path; rest != "" && o.err == nil; {
 		name, tail, _ := strings.Cut(rest, ".")
 		rest = tail
@@ -121,7 +128,7 @@ func (o Object) FirstField(paths ...string) Object {
 
 // Index returns element i of an array, or the i-th object after a pointer's target.
 func (o Object) Index(i int) Object {
-	if o.err != nil {
+	if o.err = o.Err(); o.err != nil {
 		return o
 	}
 	if o.typ.Kind == Pointer {
@@ -143,7 +150,7 @@ func (o Object) Index(i int) Object {
 
 // Deref follows a pointer. A null pointer is an error.
 func (o Object) Deref() Object {
-	if o.err != nil {
+	if o.err = o.Err(); o.err != nil {
 		return o
 	}
 	elem := o.typ.Elem()
@@ -165,8 +172,8 @@ var ErrNull = errors.New("null pointer")
 
 // Bytes reads the whole object.
 func (o Object) Bytes() ([]byte, error) {
-	if o.err != nil {
-		return nil, o.err
+	if err := o.Err(); err != nil {
+		return nil, err
 	}
 	if o.typ.Size > maxObject {
 		return nil, fmt.Errorf("%s is %#x bytes, too large to read as one", o.typ, o.typ.Size)
@@ -179,8 +186,8 @@ const maxObject = 16 << 20
 
 // Uint reads a number, pointer, enum or bit field, zero-extended.
 func (o Object) Uint() (uint64, error) {
-	if o.err != nil {
-		return 0, o.err
+	if err := o.Err(); err != nil {
+		return 0, err
 	}
 	storage := o.typ
 	if o.typ.Kind == BitField && o.typ.Elem() != nil {
@@ -250,8 +257,8 @@ func UTF16(b []byte) string {
 // CString reads a character array up to its NUL or end, or the string a
 // character pointer points to.
 func (o Object) CString() (string, error) {
-	if o.err != nil {
-		return "", o.err
+	if err := o.Err(); err != nil {
+		return "", err
 	}
 	n := o.typ.Size
 	if o.typ.Kind == Pointer {
@@ -301,8 +308,8 @@ const maxList = 1 << 24
 func ListEntries(head Object, t *Type, link string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		stop := func(err error) { yield(Object{}, fmt.Errorf("list %#x: %w", head.addr, err)) }
-		if head.err != nil {
-			stop(head.err)
+		if err := head.Err(); err != nil {
+			stop(err)
 			return
 		}
 		field := NewObject(head.space, t, 0).Field(link)
