@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,10 @@ import (
 	"testing"
 	"time"
 )
+
+// unseen adds a path to a server's address that no run of a test had: what a
+// server lacked is remembered by its address, and ports come again.
+func unseen(address string) string { return fmt.Sprintf("%s/%d", address, time.Now().UnixNano()) }
 
 // TestReloadAsksInParallel loads every module's symbols from a slow server that
 // has none: many requests are under way at a time, so that a hundred modules
@@ -30,7 +35,7 @@ func TestReloadAsksInParallel(t *testing.T) {
 	}))
 	defer server.Close()
 	s := labSession(t)
-	answer(s, ".sympath srv*"+t.TempDir()+"*"+server.URL)
+	answer(s, ".sympath srv*"+t.TempDir()+"*"+unseen(server.URL))
 	var out strings.Builder
 	var notes []string
 	_ = s.Execute(t.Context(), ".reload /f", Output{Out: &out, Note: func(n string) { notes = append(notes, n) }})
@@ -70,7 +75,7 @@ func TestReloadFromDeadServer(t *testing.T) {
 		}
 	}()
 	s := labSession(t)
-	answer(s, ".sympath srv*"+t.TempDir()+"*http://"+l.Addr().String())
+	answer(s, ".sympath srv*"+t.TempDir()+"*"+unseen("http://"+l.Addr().String()))
 	got := answer(s, ".reload /f")
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d connections", n)
