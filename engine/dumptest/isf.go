@@ -39,6 +39,9 @@ func (im *Image) isf(layouts layoutSet) []byte {
 	}
 	users, enums := map[string]any{}, map[string]any{}
 	for n, t := range layouts {
+		if t.opaque {
+			continue
+		}
 		if t.kind == kindEnum {
 			c := map[string]int64{}
 			for _, v := range t.consts {
@@ -47,11 +50,17 @@ func (im *Image) isf(layouts layoutSet) []byte {
 			enums[n] = map[string]any{"base": "int", "constants": c, "size": 4}
 			continue
 		}
-		fields := map[string]any{}
+		fields, size := map[string]any{}, t.size
+		if t.cut != "" {
+			size = layouts.offset(n, t.cut)
+		}
 		for _, f := range t.fields {
+			if f.off >= size {
+				continue
+			}
 			fields[f.name] = map[string]any{"offset": f.off, "type": isfType(layouts, f)}
 		}
-		users[n] = map[string]any{"fields": fields, "kind": cxxKeyword(t), "size": t.size}
+		users[n] = map[string]any{"fields": fields, "kind": cxxKeyword(t), "size": size}
 	}
 	symbols := map[string]isfSymbol{}
 	for _, s := range im.Symbols {

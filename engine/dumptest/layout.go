@@ -30,12 +30,14 @@ type layoutType struct {
 	kind   typeKind
 	size   int
 	align  int
-	pack   int // most alignment of a member, 0: its own
+	pack   int  // most alignment of a member, 0: its own
+	opaque bool // public symbols do not describe it
 	fields []layoutField
 	source []string
 	consts []layoutConst
 
-	atLeast int // bytes that a type takes, whatever its members need
+	atLeast int    // bytes that a type takes, whatever its members need
+	cut     string // the first member that symbols do not tell any more
 
 	done, open bool
 }
@@ -114,7 +116,9 @@ func mustLayouts(relative string, seed uint64) layoutSet {
 	}
 	if seed != 0 {
 		for _, n := range []string{"_EPROCESS", "_KPROCESS", "_ETHREAD", "_KTHREAD", "_KPRCB", "_MMVAD", "_FILE_OBJECT", "_OBJECT_TYPE", "_HANDLE_TABLE"} {
-			all[n].shuffle(seed)
+			if all[n].cut == "" {
+				all[n].shuffle(seed)
+			}
 		}
 	}
 	all.placeAll()
@@ -207,6 +211,8 @@ func parseLayout(text string, all layoutSet) error {
 			continue
 		}
 		switch {
+		case t == nil && f[0] == "cut" && len(f) == 3:
+			all[f[1]].cut = f[2]
 		case t == nil && f[0] == "edit":
 			if t = all[f[1]]; t == nil {
 				return fmt.Errorf("line %d: no type %s to edit", i+1, f[1])
@@ -225,6 +231,7 @@ func parseLayout(text string, all layoutSet) error {
 			if len(f) == 4 && f[2] == "pack" {
 				t.pack, _ = strconv.Atoi(f[3])
 			}
+			t.opaque = len(f) == 3 && f[2] == "opaque"
 			all[t.name] = t
 		case editing:
 			if err := t.edit(strings.Join(f, " ")); err != nil {

@@ -311,8 +311,9 @@ func (w WantImage) String() string {
 }
 
 // kernelNames are the files a kernel may be: the one that runs is chosen when
-// Windows starts, and its memory does not always tell.
-var kernelNames = []string{"ntkrnlmp.exe", "ntoskrnl.exe", "ntkrnlup.exe", "ntkrnlpa.exe", "ntkrpamp.exe", "xboxkrnlc.exe"}
+// Windows starts, and its memory does not always tell. ntkrla57.exe is the one
+// for five levels of page tables.
+var kernelNames = []string{"ntkrnlmp.exe", "ntkrla57.exe", "ntoskrnl.exe", "ntkrnlup.exe", "ntkrnlpa.exe", "ntkrpamp.exe", "xboxkrnlc.exe"}
 
 // KernelNames returns the names that a kernel's image is looked for under.
 func KernelNames() []string { return slices.Clone(kernelNames) }

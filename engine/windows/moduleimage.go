@@ -3,6 +3,7 @@ package windows
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kdap/engine/pe"
@@ -74,10 +75,8 @@ func (s *System) DeclaredModule(path string, base, size uint64, stamp uint32, us
 		TimeDateStamp: stamp, HasTimeDateStamp: stamp != 0,
 	}
 	m.Name = moduleName(m.ImageName)
-	for _, k := range kernelFiles {
-		if strings.EqualFold(m.ImageName, k) {
-			m.Name = kernelName
-		}
+	if slices.ContainsFunc(symbols.KernelNames(), func(k string) bool { return strings.EqualFold(m.ImageName, k) }) {
+		m.Name = kernelName
 	}
 	return m
 }
@@ -90,9 +89,6 @@ func (m *Module) In(s *System) *Module {
 		TimeDateStamp: m.TimeDateStamp, HasTimeDateStamp: m.HasTimeDateStamp, Name: m.Name,
 	}
 }
-
-// kernelFiles are the names of the file that the kernel may be.
-var kernelFiles = []string{"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe", "ntkrnlup.exe"}
 
 // UniqueName returns the name that a module gets beside the others.
 func UniqueName(m *Module, others []*Module) string {

@@ -76,6 +76,14 @@ func (f rawField) get(b []byte) uint64 {
 	return v >> f.pos & (1<<f.len - 1)
 }
 
+// most is the largest value of a bit field, 0 of other members.
+func (f rawField) most() uint64 {
+	if f.len == 0 {
+		return 0
+	}
+	return 1<<f.len - 1
+}
+
 func (f rawField) is(b []byte) bool { return f.get(b) != 0 }
 
 // raw finds the first of the named members that t has.

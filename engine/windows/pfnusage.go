@@ -52,10 +52,11 @@ func (s *System) PageOwners(ctx context.Context) (*PageOwners, error) {
 	return o, nil
 }
 
-// Frames that stand for no page table.
+// Frames that stand for no page table. The AWE one is the third largest value
+// that the member can have, whatever its width.
 const (
 	noOwner   = ^uint64(0)
-	aweFrame  = 0xffffffffd // pages of AWE regions and MDLs
+	aweFrame  = 0xffffffffd // pages of AWE regions and MDLs, as frames of 36 bits have it
 	maxLevels = 6
 )
 
@@ -126,7 +127,7 @@ func (u *usage) owner(pfn uint64, b []byte) *PageUse {
 	}
 	frame := f.pteFrame.get(b)
 	switch {
-	case frame == aweFrame:
+	case frame == aweFrame || frame == f.pteFrame.most()-2:
 		return u.rootUse(aweFrame)
 	case frame == 0 && f.pteAddress.get(b) == 0:
 		return u.rootUse(noOwner)

@@ -144,15 +144,19 @@ func (p Process) Session() (uint32, bool, error) {
 	if err != nil {
 		return 0, false, err
 	}
-	for _, name := range []string{"_MM_SESSION_SPACE", "_PSP_SESSION_SPACE"} {
-		t, err := p.sys.Type(name)
-		if err != nil {
-			continue
-		}
-		id, err := types.NewObject(space, t, ptr).Field("SessionId").Uint()
-		return uint32(id), err == nil, err
-	}
-	return 0, false, &types.NoTypeError{Name: "_MM_SESSION_SPACE"}
+	id, err := memory.ReadUint(space, ptr+p.sys.sessionField("SessionId", sessionID), 4)
+	return uint32(id), err == nil, err
+}
+
+// sessionID is where a session's structure has its id in every known build.
+// Since Windows 11 24H2 the structure is _PSP_SESSION_SPACE, of whose members
+// public symbols say nothing; its start is as that of its predecessor (Volatility
+// 3, pull request 1399, found it so).
+const sessionID = 8
+
+// sessionField returns the offset of a member of a session's structure, or the known one.
+func (s *System) sessionField(name string, known uint64) uint64 {
+	return s.fieldOr("_MM_SESSION_SPACE", name, s.fieldOr("_PSP_SESSION_SPACE", name, known))
 }
 
 // ObjectTable returns the address of the handle table, 0 when the process has none any more.

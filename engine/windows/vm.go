@@ -297,14 +297,15 @@ func (r *vmReader) descriptorPages(addr uint64) (uint64, error) {
 
 func (r *vmReader) commit() {
 	r.charge("Processor Commit", vmSource{state: "Vs.ProcessCommit", global: "MmProcessCommit"})
-	session, err := r.sessionCommit()
-	r.add("Session Commit", session, err)
-	r.sum += session
-	r.charge("Shared Commit", vmSource{partition: "Vp.SharedCommit", global: "MmSharedCommit"})
-	r.sum += r.orZero("Special Pool", vmSource{global: "MmSpecialPagesInUse"})
+	if session, ok, err := r.sessionCommit(); ok {
+		r.add("Session Commit", session, err)
+		r.sum += session
+	}
+	r.charge("Shared Commit", vmSource{partition: "Vp.SharedCommit", state: "Vs.SharedCommit", global: "MmSharedCommit"})
+	r.sum += r.orZero("Special Pool", vmSource{state: "Vs.SpecialPagesInUse", global: "MmSpecialPagesInUse"})
 	r.kernelStacks()
-	r.charge("Pages For MDLs", vmSource{state: "Vs.MdlPagesAllocated", global: "MmMdlPagesAllocated"})
-	r.charge("ContigMem Pages", vmSource{state: "Vs.ContiguousPagesAllocated"})
+	r.charge("Pages For MDLs", vmSource{partition: "Vp.MdlPagesAllocated", state: "Vs.MdlPagesAllocated", global: "MmMdlPagesAllocated"})
+	r.charge("ContigMem Pages", vmSource{partition: "Vp.ContiguousPagesAllocated", state: "Vs.ContiguousPagesAllocated"})
 	r.charge("Pages For AWE", vmSource{partition: "Vp.VadPhysicalPages", global: "MmVadPhysicalPages"})
 	r.charge("NonPagedPool Commit", vmSource{state: "Vs.NonPagedPoolCommit"})
 	r.charge("PagedPool Commit", pagedPool)
@@ -344,36 +345,55 @@ func (r *vmReader) optional(name string, src vmSource) {
 	}
 }
 
-// kernelStacks adds the pages of kernel stacks: what of the region of stacks is
-// in use.
+// kernelStacks adds the pages of kernel stacks: what of the regions of stacks
+// is in use.
 func (r *vmReader) kernelStacks() {
-	info := r.state.Field("SystemPtes.KernelStackPteInfo")
-	var missing *types.NoFieldError
-	if errors.As(info.Err(), &missing) || r.state.Err() != nil {
+	regions := r.stackRegions()
+	if len(regions) == 0 {
 		r.charge("Kernel Stacks", vmSource{global: "MmKernelStackPages"})
 		return
 	}
-	total, err1 := info.Field("TotalSystemPtes").Uint()
-	free, err2 := info.Field("TotalFreeSystemPtes").Uint()
 	used := uint64(0)
-	if total > free {
-		used = total - free
+	var errs error
+	for _, info := range regions {
+		total, err1 := info.Field("TotalSystemPtes").Uint()
+		free, err2 := info.Field("TotalFreeSystemPtes").Uint()
+		used += total - min(total, free)
+		errs = errors.Join(errs, err1, err2)
 	}
-	err := errors.Join(err1, err2)
-	r.add("Kernel Stacks", used, err)
-	if err == nil {
+	r.add("Kernel Stacks", used, errs)
+	if errs == nil {
 		r.sum += used
 	}
 }
 
+// stackRegions are the regions that kernel stacks are taken from: one until
+// Windows 11 23H2, an array of them since 24H2, none before Windows 10 1809.
+func (r *vmReader) stackRegions() (regions []types.Object) {
+	info := r.state.Field("SystemPtes.KernelStackPteInfo")
+	if info.Err() != nil {
+		return nil
+	}
+	if t := info.Type(); t.Kind != types.Array {
+		return []types.Object{info}
+	}
+	for i := range min(info.Type().Count, maxStackRegions) {
+		regions = append(regions, info.Index(int(i)))
+	}
+	return regions
+}
+
+const maxStackRegions = 16
+
 // maxSessions bounds the walk over the sessions.
 const maxSessions = 1 << 16
 
-// sessionCommit sums what the sessions are charged for.
-func (r *vmReader) sessionCommit() (uint64, error) {
+// sessionCommit sums what the sessions are charged for; false where the kernel
+// has no list of them any more, as since Windows 11 24H2.
+func (r *vmReader) sessionCommit() (uint64, bool, error) {
 	t, err := r.sys.Type("_MM_SESSION_SPACE")
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	head := r.state.Field("Vs.SessionWsList")
 	if head.Err() != nil {
@@ -391,24 +411,20 @@ func (r *vmReader) sessionCommit() (uint64, error) {
 		}
 		if n++; err != nil || n > maxSessions {
 			r.vm.Errs = append(r.vm.Errs, fmt.Errorf("sessions: %w", cmp.Or(err, errTooMany)))
-			return sum, nil
+			break
 		}
 		sum += pages
-		c := SessionCommit{Addr: o.Addr(), Commit: pages}
-		c.ID, _ = o.Field("SessionId").Uint()
-		if paged := o.FirstField("PagedPoolInfo.AllocatedPagedPool", "PagedPoolPages"); paged.Err() == nil {
-			c.Paged, err = paged.Uint()
-			c.HasPaged = err == nil
-		}
-		r.vm.Sessions = append(r.vm.Sessions, c)
 	}
-	return sum, nil
+	return sum, true, nil
 }
 
 var errTooMany = errors.New("too many entries")
 
 func (r *vmReader) failures() {
-	r.vm.StackPteFailures, _, _ = r.read(vmSource{state: "SystemPtes.KernelStackPteInfo.PteFailures"})
+	for _, info := range r.stackRegions() {
+		n, _ := info.Field("PteFailures").Uint()
+		r.vm.StackPteFailures += n
+	}
 	r.vm.StackGrowthFailures, _, _ = r.read(vmSource{state: "SystemPtes.StackGrowthFailures"})
 }
 
