@@ -129,17 +129,7 @@ func (s *Session) showParameters32(ctx context.Context, peb windows.Block32) err
 		return nil
 	}
 	s.printf("    Environment:  %s\n", member32(s.pointerText, params.U32, windows.Params32Environment))
-	for v, err := range params.EnvironmentStrings() {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			s.notef("%v", err)
-			break
-		}
-		s.printf("        %s\n", visible(v))
-	}
-	return nil
+	return s.showEnvironment(ctx, params.EnvironmentStrings())
 }
 
 // showTeb32 prints the 32-bit TEB of a thread. It reports whether it has one.

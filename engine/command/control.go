@@ -49,16 +49,13 @@ func (s *Session) leave(c *Call, around int, outside string, how error) error {
 // those before the brace are passed over.
 func block(a *expr.Cursor) (string, error) {
 	a.SkipBlanks()
-	p := a.Pos
-	for p < len(a.Text) && strings.IndexByte("; \t\r\n", a.Text[p]) >= 0 {
-		p++
-	}
+	p := skipCommandEnds(a.Text, a.Pos)
 	if p >= len(a.Text) || a.Text[p] != '{' {
 		return "", expr.Caret("Syntax error", a.Pos)
 	}
-	end := blockEnd(a.Text, p+1, true)
+	end := closing(a.Text, p+1, braces)
 	if end < 0 {
-		end = blockEnd(a.Text, p+1, false)
+		end = closing(a.Text, p+1, bracesAnywhere)
 	}
 	if end < 0 {
 		return "", expr.Caret("Syntax error", p+1)
@@ -67,19 +64,42 @@ func block(a *expr.Cursor) (string, error) {
 	return a.Text[p+1 : end], nil
 }
 
-// blockEnd finds the brace that closes the block whose text begins at pos, -1 without one.
-func blockEnd(text string, pos int, quotes bool) int {
+// skipCommandEnds passes over semicolons, blanks and line ends.
+func skipCommandEnds(text string, pos int) int {
+	for pos < len(text) && strings.IndexByte("; \t\r\n", text[pos]) >= 0 {
+		pos++
+	}
+	return pos
+}
+
+// A pairing is how two characters enclose text: which, and what double quotes
+// mean between them.
+type pairing struct {
+	open, close byte
+	quotes      bool // in double quotes the characters do not count
+	escapes     bool // there a backslash takes the next character's meaning
+}
+
+var (
+	braces         = pairing{open: '{', close: '}', quotes: true, escapes: true}
+	bracesAnywhere = pairing{open: '{', close: '}'}
+	brackets       = pairing{open: '(', close: ')', quotes: true}
+)
+
+// closing finds the character that closes what was opened before pos, -1
+// without one.
+func closing(text string, pos int, pair pairing) int {
 	depth, quoted := 0, false
 	for ; pos < len(text); pos++ {
 		switch b := text[pos]; {
-		case b == '"' && quotes:
+		case b == '"' && pair.quotes:
 			quoted = !quoted
-		case b == '\\' && quoted:
+		case b == '\\' && quoted && pair.escapes:
 			pos++
 		case quoted:
-		case b == '{':
+		case b == pair.open:
 			depth++
-		case b == '}':
+		case b == pair.close:
 			if depth == 0 {
 				return pos
 			}
@@ -125,10 +145,7 @@ func runIf(ctx context.Context, s *Session, c *Call) error {
 // nextBranch takes the word ".else" or ".elsif" when it comes next, also
 // behind semicolons.
 func nextBranch(a *expr.Cursor) string {
-	p := a.Pos
-	for p < len(a.Text) && strings.IndexByte("; \t\r\n", a.Text[p]) >= 0 {
-		p++
-	}
+	p := skipCommandEnds(a.Text, a.Pos)
 	for _, word := range []string{".elsif", ".else"} {
 		if end := p + len(word); end <= len(a.Text) && strings.EqualFold(a.Text[p:end], word) &&
 			(end == len(a.Text) || !isNameByte(a.Text[end])) {
@@ -160,13 +177,29 @@ func (s *Session) loopBody(ctx context.Context, body string) (more bool, err err
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	switch err := s.runBlock(ctx, body); {
+	return roundEnded(s.runBlock(ctx, body))
+}
+
+// roundEnded tells from how the commands of a round ended whether the loop
+// goes on.
+func roundEnded(err error) (more bool, _ error) {
+	switch {
 	case errors.Is(err, errBreak):
 		return false, nil
 	case err != nil && !errors.Is(err, errContinue):
 		return false, err
 	}
 	return true, nil
+}
+
+// objectEnded is roundEnded for commands that run for each of many objects: a
+// failure ends only those of one object.
+func (s *Session) objectEnded(err error) (more bool, _ error) {
+	if errors.Is(err, ErrFailed) {
+		s.interp.failed = true
+		return true, nil
+	}
+	return roundEnded(err)
 }
 
 func runWhile(ctx context.Context, s *Session, c *Call) error {
@@ -205,7 +238,7 @@ func runFor(ctx context.Context, s *Session, c *Call) error {
 	if second >= len(a.Text) || a.Text[second] != ';' {
 		return expr.Caret("Syntax error", second)
 	}
-	end := closingBracket(a.Text, second+1)
+	end := closing(a.Text, second+1, brackets)
 	if end < 0 {
 		return expr.Caret("Syntax error", condition)
 	}
@@ -256,26 +289,6 @@ func forPart(text string, pos int) (end int, semicolon bool) {
 		}
 	}
 	return pos, false
-}
-
-// closingBracket finds the bracket that closes the one before pos, -1 without one.
-func closingBracket(text string, pos int) int {
-	depth, quoted := 0, false
-	for ; pos < len(text); pos++ {
-		switch b := text[pos]; {
-		case b == '"':
-			quoted = !quoted
-		case quoted:
-		case b == '(':
-			depth++
-		case b == ')':
-			if depth == 0 {
-				return pos
-			}
-			depth--
-		}
-	}
-	return -1
 }
 
 func runDo(ctx context.Context, s *Session, c *Call) error {

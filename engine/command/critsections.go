@@ -83,8 +83,7 @@ func runCriticalSections(ctx context.Context, s *Session, c *Call) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			s.notef("%v", err)
-			s.interp.failed = true
+			s.incomplete(err)
 			continue
 		}
 		switch {
@@ -257,8 +256,7 @@ func runUserLocks(ctx context.Context, s *Session, c *Call) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			s.notef("%v", err)
-			s.interp.failed = true
+			s.incomplete(err)
 			continue
 		}
 		scanned++

@@ -119,8 +119,7 @@ func runDlls(ctx context.Context, s *Session, c *Call) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			s.notef("%v", err)
-			s.interp.failed = true
+			s.incomplete(err)
 			break
 		}
 		if d.inside != nil && !dll.Contains(*d.inside) {

@@ -40,8 +40,7 @@ func runUniqStack(ctx context.Context, s *Session, c *Call) error {
 	var threads []processThread
 	for t, err := range s.debuggee.threads(ctx, s) {
 		if err != nil {
-			s.notef("%v", err)
-			s.interp.failed = true
+			s.incomplete(err)
 			break
 		}
 		threads = append(threads, t)
@@ -123,8 +122,7 @@ func runFindStack(ctx context.Context, s *Session, c *Call) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			s.notef("%v", err)
-			s.interp.failed = true
+			s.incomplete(err)
 			break
 		}
 		s.findOnStack(ctx, t, symbol, level)

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -50,17 +49,11 @@ func (s *Session) forEach(ctx context.Context, commands string, objects iter.Seq
 			return ctx.Err()
 		}
 		if err != nil {
-			s.notef("%v", err)
-			s.interp.failed = true
+			s.incomplete(err)
 			break
 		}
 		err := s.withLocals(locals, func() error { return s.runBlock(ctx, commands) })
-		switch {
-		case errors.Is(err, errBreak):
-			return nil
-		case errors.Is(err, ErrFailed):
-			s.interp.failed = true
-		case err != nil && !errors.Is(err, errContinue):
+		if more, err := s.objectEnded(err); err != nil || !more {
 			return err
 		}
 	}

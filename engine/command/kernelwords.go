@@ -156,8 +156,7 @@ func runProcessIRPs(ctx context.Context, s *Session, c *Call) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			s.notef("%v", err)
-			s.interp.failed = true
+			s.incomplete(err)
 			break
 		}
 		for irp, err := range t.IRPs(ctx) {

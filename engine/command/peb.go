@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"iter"
 
 	"kdap/engine/types"
 	"kdap/engine/windows"
@@ -81,7 +82,11 @@ func (s *Session) showPeb(ctx context.Context, p windows.Process, block windows.
 		s.printf("    %s'%s'\n", row.label, stringText(params.Field(row.field)))
 	}
 	s.printf("    Environment:  %s\n", objectText("%016x", params.Field("Environment")))
-	for v, err := range block.EnvironmentStrings() {
+	return s.showEnvironment(ctx, block.EnvironmentStrings())
+}
+
+func (s *Session) showEnvironment(ctx context.Context, variables iter.Seq2[string, error]) error {
+	for v, err := range variables {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

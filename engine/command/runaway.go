@@ -52,8 +52,7 @@ func runRunaway(ctx context.Context, s *Session, c *Call) error {
 		case err == errNoThreadTimes:
 			return Failf("ERROR: !runaway: extension exception 0x80004002.\n    \"Unable to get thread times - dumps may not have time information\"")
 		case err != nil:
-			s.notef("%v", err)
-			s.interp.failed = true
+			s.incomplete(err)
 			continue
 		}
 		rows = append(rows, row{t, times})

@@ -132,6 +132,13 @@ func (s *Session) printf(format string, args ...any) { fmt.Fprintf(s.out, format
 // Note tells the user something that is not the command's output.
 func (s *Session) notef(format string, args ...any) { s.note(fmt.Sprintf(format, args...)) }
 
+// incomplete tells why a part of an answer is missing: the line goes on, but
+// counts as failed.
+func (s *Session) incomplete(err error) {
+	s.notef("%v", err)
+	s.interp.failed = true
+}
+
 // address evaluates an address in the arguments with the default evaluator.
 func (s *Session) address(c *expr.Cursor) (uint64, error) { return expr.Address(s.env(), c) }
 

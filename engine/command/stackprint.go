@@ -105,13 +105,21 @@ func (s *Session) printStackRow(ctx context.Context, v stackView, space memory.S
 	if v.letter == 'v' && f.Kind == windows.TrapFrame && row.inline == nil {
 		b.WriteString(" (TrapFrame @ " + format.Addr(f.Trap) + ")")
 	}
-	if p, ok := s.place(ctx, f.IP); ok && !v.noLines {
-		if row.inline != nil {
-			p.File, p.Line = row.inline.File, row.inline.Line
-		}
-		b.WriteString(s.sourceSuffix(p))
-	}
+	b.WriteString(s.rowSource(ctx, v, row))
 	s.printf("%s\n", b.String())
+}
+
+// rowSource is the place in the source that a row is at, "" when it is not known
+// or not asked for. An inline row's is that of the function it stands for.
+func (s *Session) rowSource(ctx context.Context, v stackView, row stackRow) string {
+	p, ok := s.place(ctx, row.frame.IP)
+	if !ok || v.noLines {
+		return ""
+	}
+	if row.inline != nil {
+		p.File, p.Line = row.inline.File, row.inline.Line
+	}
+	return s.sourceSuffix(p)
 }
 
 // arguments are the four values that a called function may keep its arguments

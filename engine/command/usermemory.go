@@ -28,13 +28,9 @@ func runMappedFile(_ context.Context, s *Session, c *Call) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.contextProcess()
+	_, v, ok, err := s.contextVAD(va)
 	if err != nil {
 		return err
-	}
-	v, ok, err := p.VADAt(va)
-	if err != nil {
-		s.notef("%v", err)
 	}
 	if ok {
 		if path, err := v.NTPath(); err == nil && path != "" {
@@ -67,8 +63,7 @@ func runVadump(ctx context.Context, s *Session, c *Call) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			s.notef("%v", err)
-			s.interp.failed = true
+			s.incomplete(err)
 			continue
 		}
 		s.freeRange(next, v.Start)
@@ -173,8 +168,7 @@ func runImageRelocations(ctx context.Context, s *Session, c *Call) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			s.notef("%v", err)
-			s.interp.failed = true
+			s.incomplete(err)
 			break
 		}
 		if only != 0 && !d.Contains(only) {

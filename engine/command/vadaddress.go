@@ -47,6 +47,18 @@ func protectWord(p windows.PageProtection, sep string) string {
 	return "PAGE_" + strings.ReplaceAll(name, "|", sep+"PAGE_")
 }
 
+// contextVAD finds the range of the process context that an address is in.
+func (s *Session) contextVAD(va uint64) (p windows.Process, v windows.VAD, found bool, err error) {
+	if p, err = s.contextProcess(); err != nil {
+		return p, v, false, err
+	}
+	v, found, err = p.VADAt(va)
+	if err != nil {
+		s.notef("%v", err) // of a part of the tree: the range may lie in another
+	}
+	return p, v, found, nil
+}
+
 func runVprot(ctx context.Context, s *Session, c *Call) error {
 	va := uint64(0)
 	if ip, err := s.frameRegs(); err == nil && ip != nil {
@@ -61,13 +73,9 @@ func runVprot(ctx context.Context, s *Session, c *Call) error {
 	if err := s.needTables(); err != nil {
 		return err
 	}
-	p, err := s.contextProcess()
+	_, v, ok, err := s.contextVAD(va)
 	if err != nil {
 		return err
-	}
-	v, ok, err := p.VADAt(va)
-	if err != nil {
-		s.notef("%v", err)
 	}
 	if !ok {
 		return Failf("!vprot: No containing memory region found.")
@@ -114,13 +122,9 @@ func runAddress(ctx context.Context, s *Session, c *Call) error {
 	if err := s.needTables(); err != nil {
 		return err
 	}
-	p, err := s.contextProcess()
+	p, v, ok, err := s.contextVAD(va)
 	if err != nil {
 		return err
-	}
-	v, ok, err := p.VADAt(va)
-	if err != nil {
-		s.notef("%v", err)
 	}
 	if !ok {
 		return s.freeAddress(ctx, p, va)

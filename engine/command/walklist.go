@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -67,12 +66,7 @@ func runList(ctx context.Context, s *Session, c *Call) error {
 		if w.echo {
 			s.printf("%s\n", line)
 		}
-		switch err := s.runBlock(ctx, line); {
-		case errors.Is(err, errBreak):
-			return nil
-		case errors.Is(err, ErrFailed):
-			s.interp.failed = true
-		case err != nil && !errors.Is(err, errContinue):
+		if more, err := s.objectEnded(s.runBlock(ctx, line)); err != nil || !more {
 			return err
 		}
 		s.printf("\n")

@@ -109,12 +109,7 @@ func (s *Session) printX86Row(ctx context.Context, v stackView, n int, row stack
 	if v.letter == 'v' && row.inline == nil {
 		b.WriteString(fpoText(f.X86))
 	}
-	if p, ok := s.place(ctx, f.IP); ok && !v.noLines {
-		if row.inline != nil {
-			p.File, p.Line = row.inline.File, row.inline.Line
-		}
-		b.WriteString(s.sourceSuffix(p))
-	}
+	b.WriteString(s.rowSource(ctx, v, row))
 	s.printf("%s\n", b.String())
 }
 
