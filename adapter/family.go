@@ -137,13 +137,7 @@ func (a *Adapter) join(c *call, args launchArguments) error {
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
-	a.session, a.args = s, args
-	a.mu.Unlock()
-	c.then(func() {
-		a.event("initialized", nil)
-		a.stopOnce()
-	})
+	a.adopt(c, s, args)
 	return nil
 }
 

@@ -104,14 +104,7 @@ func (a *Adapter) open(c *call, args launchArguments) error {
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
-	a.session, a.args = s, args
-	a.mu.Unlock()
-	c.then(func() {
-		a.event("initialized", nil)
-		a.tellProblems(s)
-		a.stopOnce()
-	})
+	a.adopt(c, s, args)
 	return nil
 }
 
@@ -181,6 +174,21 @@ func onConfigurationDone(a *Adapter, c *call, _ struct{}) (any, error) {
 	a.mu.Unlock()
 	c.then(a.stopOnce)
 	return nil, nil
+}
+
+// adopt makes a session the one that the client sees. What follows the answer
+// tells that it is there, what it lacks, and where it stands.
+func (a *Adapter) adopt(c *call, s *session.Session, args launchArguments) {
+	a.mu.Lock()
+	a.session, a.args = s, args
+	a.mu.Unlock()
+	c.then(func() {
+		a.event("initialized", nil)
+		if a.parent == nil { // which has told them
+			a.tellProblems(s)
+		}
+		a.stopOnce()
+	})
 }
 
 // stopOnce tells the first stop, when the dump is open and the client is ready.

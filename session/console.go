@@ -58,12 +58,17 @@ func (s *Session) sourceFinder() *sources {
 
 // FocusFrame makes a frame the console's context.
 func (s *Session) FocusFrame(ctx context.Context, frameID int) error {
+	s.consoleMu.Lock()
+	defer s.consoleMu.Unlock()
+	return s.focusOnFrame(ctx, frameID)
+}
+
+// focusOnFrame is FocusFrame with the console locked.
+func (s *Session) focusOnFrame(ctx context.Context, frameID int) error {
 	k, ok := s.handles.frameOf(s, frameID)
 	if !ok {
 		return fmt.Errorf("frame %d: %w", frameID, ErrNoHandle)
 	}
-	s.consoleMu.Lock()
-	defer s.consoleMu.Unlock()
 	if err := s.focusOn(ctx, k.thread, k.index); err != nil {
 		return err
 	}
@@ -127,17 +132,7 @@ func (s *Session) follow(ctx context.Context, frameID int) error {
 	if frameID == 0 || frameID == named {
 		return nil
 	}
-	k, ok := s.handles.frameOf(s, frameID)
-	if !ok {
-		return fmt.Errorf("frame %d: %w", frameID, ErrNoHandle)
-	}
-	if err := s.focusOn(ctx, k.thread, k.index); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.focus.named = frameID
-	return nil
+	return s.focusOnFrame(ctx, frameID)
 }
 
 // Completions returns the continuations of a console line at a column.

@@ -234,16 +234,3 @@ func (s *Session) thread(id int) (rpc.Thread, error) {
 	}
 	return name, nil
 }
-
-// ThreadOf returns the number of a thread, also of one that is not listed.
-func (s *Session) ThreadOf(name rpc.Thread) int { return s.handles.thread(name) }
-
-// FirstThread returns the first thread of a process.
-func (s *Session) FirstThread(process rpc.Hex) (Thread, bool) {
-	for _, g := range s.Groups() {
-		if g.Process == process && len(g.Threads) > 0 {
-			return g.Threads[0], true
-		}
-	}
-	return Thread{}, false
-}

@@ -11,15 +11,38 @@ import (
 // another kind is used twice.
 type Handles struct {
 	mu      sync.Mutex
-	threads map[rpc.Thread]int
-	byID    map[int]rpc.Thread
+	threads numbered[rpc.Thread]
 
-	last    int // for everything but threads
-	frames  map[frameKey]int
-	byFrame map[int]frameKey
-	values  map[int]valueKey
-	texts   map[textKey]int
-	byText  map[int]textKey
+	last   int // for everything but threads
+	frames numbered[frameKey]
+	values map[int]valueKey
+	texts  numbered[textKey]
+}
+
+// numbered holds things that keep the number they got when first named.
+type numbered[K comparable] struct {
+	ids map[K]int
+	of  map[int]K
+}
+
+func newNumbered[K comparable]() numbered[K] { return numbered[K]{map[K]int{}, map[int]K{}} }
+
+func (n numbered[K]) id(k K, next func() int) int {
+	id, ok := n.ids[k]
+	if !ok {
+		id = next()
+		n.ids[k], n.of[id] = id, k
+	}
+	return id
+}
+
+func (n numbered[K]) drop(gone func(K) bool) {
+	for k, id := range n.ids {
+		if gone(k) {
+			delete(n.ids, k)
+			delete(n.of, id)
+		}
+	}
 }
 
 // A frameKey is one frame of a thread.
@@ -46,9 +69,8 @@ type textKey struct {
 // NewHandles returns an empty set of handles.
 func NewHandles() *Handles {
 	return &Handles{
-		threads: map[rpc.Thread]int{}, byID: map[int]rpc.Thread{},
-		frames: map[frameKey]int{}, byFrame: map[int]frameKey{}, values: map[int]valueKey{},
-		texts: map[textKey]int{}, byText: map[int]textKey{},
+		threads: newNumbered[rpc.Thread](), frames: newNumbered[frameKey](),
+		values: map[int]valueKey{}, texts: newNumbered[textKey](),
 	}
 }
 
@@ -67,37 +89,27 @@ func (h *Handles) next() int {
 func (h *Handles) thread(name rpc.Thread) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	id, ok := h.threads[name]
-	if !ok {
-		id = len(h.threads) + 1 // 0 is left out of messages
-		h.threads[name], h.byID[id] = id, name
-	}
-	return id
+	return h.threads.id(name, func() int { return len(h.threads.ids) + 1 }) // 0 is left out of messages
 }
 
 func (h *Handles) threadName(id int) (rpc.Thread, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	name, ok := h.byID[id]
+	name, ok := h.threads.of[id]
 	return name, ok
 }
 
 func (h *Handles) frame(k frameKey) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	id, ok := h.frames[k]
-	if !ok {
-		id = h.next()
-		h.frames[k], h.byFrame[id] = id, k
-	}
-	return id
+	return h.frames.id(k, h.next)
 }
 
 // frameOf returns what a frame's number stands for in session s.
 func (h *Handles) frameOf(s *Session, id int) (frameKey, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	k, ok := h.byFrame[id]
+	k, ok := h.frames.of[id]
 	return k, ok && k.session == s
 }
 
@@ -119,18 +131,13 @@ func (h *Handles) valueOf(s *Session, id int) (uint64, bool) {
 func (h *Handles) text(k textKey) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	id, ok := h.texts[k]
-	if !ok {
-		id = h.next()
-		h.texts[k], h.byText[id] = id, k
-	}
-	return id
+	return h.texts.id(k, h.next)
 }
 
 func (h *Handles) textOf(s *Session, id int) (textKey, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	k, ok := h.byText[id]
+	k, ok := h.texts.of[id]
 	return k, ok && k.session == s
 }
 
@@ -138,21 +145,11 @@ func (h *Handles) textOf(s *Session, id int) (textKey, bool) {
 func (h *Handles) drop(s *Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for id, k := range h.byFrame {
-		if k.session == s {
-			delete(h.byFrame, id)
-			delete(h.frames, k)
-		}
-	}
+	h.frames.drop(func(k frameKey) bool { return k.session == s })
+	h.texts.drop(func(k textKey) bool { return k.session == s })
 	for id, k := range h.values {
 		if k.session == s {
 			delete(h.values, id)
-		}
-	}
-	for id, k := range h.byText {
-		if k.session == s {
-			delete(h.byText, id)
-			delete(h.texts, k)
 		}
 	}
 }

@@ -191,16 +191,22 @@ func qualifySign(t typ, cv string) typ {
 	return t
 }
 
-// functionType reads a function type; sign is the pointer in front, "" for the
-// function itself.
-func (p *parser) functionType(sign, this string) typ {
-	conv := p.callingConvention()
-	var ret typ
+// call reads what types and signatures of functions have in common. The return
+// type is empty for constructors and the like.
+func (p *parser) call() (convention string, ret typ, args string) {
+	convention = p.callingConvention()
 	if !p.accept("@") {
 		ret = p.returnType()
 	}
-	args := p.arguments()
+	args = p.arguments()
 	p.throws()
+	return convention, ret, args
+}
+
+// functionType reads a function type; sign is the pointer in front, "" for the
+// function itself.
+func (p *parser) functionType(sign, this string) typ {
+	conv, ret, args := p.call()
 	if sign == "" {
 		return typ{ret.left + " " + conv, "(" + args + ")" + this + ret.right}
 	}

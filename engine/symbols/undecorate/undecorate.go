@@ -284,13 +284,7 @@ func (p *parser) signature(code functionCode, n qualified, adjust string) string
 	if !code.static {
 		this = p.thisQualifiers()
 	}
-	conv := p.callingConvention()
-	var ret typ
-	if !p.accept("@") {
-		ret = p.returnType()
-	}
-	args := p.arguments()
-	p.throws()
+	conv, ret, args := p.call()
 	if n.conversion { // "operator" and the type it converts to
 		n.parts[len(n.parts)-1] += " " + ret.text()
 		ret = typ{}
