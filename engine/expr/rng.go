@@ -128,15 +128,6 @@ func readLength(env Env, c *Cursor, spec RangeSpec, addr uint64) (Range, error) 
 	return r, nil
 }
 
-// OptionalAddress reads an address when one follows, and reports whether it did.
-func OptionalAddress(env Env, c *Cursor) (uint64, bool, error) {
-	if c.Done() {
-		return 0, false, nil
-	}
-	v, err := Address(env, c)
-	return v, err == nil, err
-}
-
 // Word reads characters up to a blank or semicolon.
 func (c *Cursor) Word() string {
 	c.SkipBlanks()

@@ -55,9 +55,6 @@ func CompileContains(pattern string) *Pattern {
 
 // HasWildcards reports whether any character of the pattern has a meaning of
 // its own, so that it can match more than one name.
-func HasWildcards(pattern string) bool { return Compile(pattern).wild }
-
-// HasWildcards reports whether the pattern can match more than one name.
 func (p *Pattern) HasWildcards() bool { return p.wild }
 
 // Literal returns the only name the pattern matches, in lower case and with

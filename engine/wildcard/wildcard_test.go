@@ -73,7 +73,7 @@ func TestParts(t *testing.T) {
 	if s, ok := Compile(`Ki\*`).Literal(); s != "ki*" || !ok {
 		t.Errorf("literal %q %v", s, ok)
 	}
-	if HasWildcards("nt!KiSwap") || !HasWildcards("nt!Ki?wap") {
+	if Compile("nt!KiSwap").HasWildcards() || !Compile("nt!Ki?wap").HasWildcards() {
 		t.Error("HasWildcards")
 	}
 }

@@ -1,22 +1,10 @@
 package disasm
 
-import (
-	"slices"
-
-	"kdap/engine/memory"
-)
+import "slices"
 
 // A Fetch reads code: it returns how many bytes of p it could fill from va on
 // before the first unreadable one. The engine's address spaces have it as Read.
 type Fetch func(va uint64, p []byte) int
-
-// FetchFrom reads code from a space.
-func FetchFrom(mem memory.Space) Fetch {
-	return func(va uint64, p []byte) int {
-		n, _ := mem.Read(va, p) // why it ended does not matter to a listing
-		return n
-	}
-}
 
 // A State says what is at an address.
 type State uint8
