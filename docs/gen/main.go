@@ -1,6 +1,6 @@
 // Command gen brings the manual's generated parts up to date: the syntax and
-// the examples on the pages of docs/commands, its index, and the fields in
-// docs/list.md.
+// the examples on the pages of docs/commands, its index, the examples of
+// docs/leak.md, and the fields in docs/list.md.
 //
 //	go run ./docs/gen [page.md ...]
 package main

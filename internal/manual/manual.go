@@ -1,7 +1,8 @@
 // Package manual makes the generated parts of docs/commands: the syntax of
 // each page's commands from the console's table, the output of its examples
 // from the demo dump, and the index with the state of WinDbg's commands. It also
-// makes the tables of docs/list.md from the types of the values.
+// makes the output in the story docs/leak.md, and the tables of docs/list.md
+// from the types of the values.
 //
 // What a person writes is never touched. A page's syntax stands between two
 // comments; an example is a fenced block whose first line begins with "kd> ".
@@ -23,8 +24,8 @@ import (
 // A File is one file of the manual as it is and as it should be.
 type File struct{ Path, Old, New string }
 
-// Generate makes the pages in a folder anew, or only those named, and the
-// index. It writes nothing.
+// Generate makes the pages in a folder anew, or only those named, the index,
+// and the story beside the folder. It writes nothing.
 func Generate(ctx context.Context, dir string, only []string) ([]File, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.md"))
 	if err != nil {
@@ -59,7 +60,29 @@ func Generate(ctx context.Context, dir string, only []string) ([]File, error) {
 		pages = append(pages, docs.Parse(name, f.New))
 	}
 	index.New = indexText(pages)
-	return append(files, index), nil
+	files = append(files, index)
+	if len(only) == 0 || slices.Contains(only, story) {
+		f, err := console.story(ctx, filepath.Join(dir, "..", story))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", story, err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// story is the page beside the folder of commands that follows the demo dump
+// from its opening to what was wrong.
+const story = "leak.md"
+
+func (c *console) story(ctx context.Context, path string) (File, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return File{}, err
+	}
+	f := File{Path: path, Old: strings.ReplaceAll(string(b), "\r\n", "\n")}
+	f.New, err = c.examples(ctx, f.Old)
+	return f, err
 }
 
 // Missing returns the commands that no page is about.
