@@ -18,19 +18,7 @@ type Env struct {
 
 // Envs yields the environments of the processes that keep accepts.
 func Envs(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[Env, error] {
-	return func(yield func(Env, error) bool) {
-		for p, err := range AllProcesses(ctx, sys) {
-			if err != nil {
-				if !yield(Env{}, err) {
-					return
-				}
-				continue
-			}
-			if keep.Process(p) && !processEnv(p, yield) {
-				return
-			}
-		}
-	}
+	return ofProcesses(AllProcesses(ctx, sys), keep, processEnv)
 }
 
 func processEnv(p windows.Process, yield func(Env, error) bool) bool {

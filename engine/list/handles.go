@@ -24,33 +24,20 @@ type Handle struct {
 
 // Handles yields the open handles of the processes that keep accepts.
 func Handles(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[Handle, error] {
-	return func(yield func(Handle, error) bool) {
-		for p, err := range sys.Processes(ctx) {
-			if err != nil {
-				if !yield(Handle{}, err) {
-					return
-				}
-				continue
-			}
-			if !keep.Process(p) {
-				continue
-			}
-			pid, pidErr := p.PID()
-			for h, err := range p.Handles(ctx) {
-				if err != nil {
-					if !yield(Handle{}, err) {
-						return
-					}
-					continue
-				}
-				v := NewHandle(h)
+	return ofProcesses(sys.Processes(ctx), keep, func(p windows.Process, yield func(Handle, error) bool) bool {
+		pid, pidErr := p.PID()
+		for h, err := range p.Handles(ctx) {
+			var v Handle
+			if err == nil {
+				v = NewHandle(h)
 				v.PID = read(&v.Unreadable, "pid", pid, pidErr)
-				if !yield(v, nil) {
-					return
-				}
+			}
+			if !yield(v, err) {
+				return false
 			}
 		}
-	}
+		return true
+	})
 }
 
 // NewHandle reads the values of one handle.

@@ -135,39 +135,26 @@ type processHeap struct {
 // processHeaps yields the heaps of processes. An error is about a heap when the
 // entry has an address.
 func processHeaps(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[processHeap, error] {
-	return func(yield func(processHeap, error) bool) {
-		for p, err := range AllProcesses(ctx, sys) {
+	return ofProcesses(AllProcesses(ctx, sys), keep, func(p windows.Process, yield func(processHeap, error) bool) bool {
+		pid, err := p.PID()
+		if err != nil {
+			return true // the listing of processes reports it
+		}
+		owner, err := heap.Of(p)
+		switch {
+		case errors.Is(err, windows.ErrNoPEB):
+			return true
+		case err != nil:
+			return yield(processHeap{}, fmt.Errorf("process %d: %w", pid, err))
+		}
+		for h, err := range owner.Heaps(ctx) {
 			if err != nil {
-				if !yield(processHeap{}, err) {
-					return
-				}
-				continue
+				err = fmt.Errorf("process %d: %w", pid, err)
 			}
-			if !keep.Process(p) {
-				continue
-			}
-			pid, err := p.PID()
-			if err != nil {
-				continue // the listing of processes reports it
-			}
-			owner, err := heap.Of(p)
-			if errors.Is(err, windows.ErrNoPEB) {
-				continue
-			}
-			if err != nil {
-				if !yield(processHeap{}, fmt.Errorf("process %d: %w", pid, err)) {
-					return
-				}
-				continue
-			}
-			for h, err := range owner.Heaps(ctx) {
-				if err != nil {
-					err = fmt.Errorf("process %d: %w", pid, err)
-				}
-				if !yield(processHeap{h, pid}, err) {
-					return
-				}
+			if !yield(processHeap{h, pid}, err) {
+				return false
 			}
 		}
-	}
+		return true
+	})
 }

@@ -38,35 +38,31 @@ func Modules(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[Mo
 		if keep.Empty() && !kernelModules(ctx, sys, yield) {
 			return
 		}
-		for p, err := range AllProcesses(ctx, sys) {
-			if err != nil {
-				if !yield(Module{}, err) {
-					return
-				}
-				continue
-			}
-			if !keep.Process(p) {
-				continue
-			}
-			pid, err := p.PID()
-			if err != nil {
-				continue // the listing of processes reports it
-			}
-			set := p.UserModules(ctx)
-			for _, m := range set.All() {
-				v := NewModule(ctx, m)
-				v.PID = &pid
-				if !yield(v, nil) {
-					return
-				}
-			}
-			for _, err := range set.Errs() {
-				if !yield(Module{}, err) {
-					return
-				}
-			}
+		ofProcesses(AllProcesses(ctx, sys), keep, func(p windows.Process, yield func(Module, error) bool) bool {
+			return processModules(ctx, p, yield)
+		})(yield)
+	}
+}
+
+func processModules(ctx context.Context, p windows.Process, yield func(Module, error) bool) bool {
+	pid, err := p.PID()
+	if err != nil {
+		return true // the listing of processes reports it
+	}
+	set := p.UserModules(ctx)
+	for _, m := range set.All() {
+		v := NewModule(ctx, m)
+		v.PID = &pid
+		if !yield(v, nil) {
+			return false
 		}
 	}
+	for _, err := range set.Errs() {
+		if !yield(Module{}, err) {
+			return false
+		}
+	}
+	return true
 }
 
 func kernelModules(ctx context.Context, sys *windows.System, yield func(Module, error) bool) bool {

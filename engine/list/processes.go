@@ -35,17 +35,26 @@ type Process struct {
 
 // Processes yields the processes that keep accepts.
 func Processes(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[Process, error] {
-	return func(yield func(Process, error) bool) {
-		for p, err := range AllProcesses(ctx, sys) {
-			switch {
-			case err != nil:
-				if !yield(Process{}, err) {
-					return
-				}
-			case keep.Process(p):
-				if !yield(NewProcess(ctx, p), nil) {
-					return
-				}
+	return ofProcesses(AllProcesses(ctx, sys), keep, func(p windows.Process, yield func(Process, error) bool) bool {
+		return yield(NewProcess(ctx, p), nil)
+	})
+}
+
+// ofProcesses yields what each yields of the processes that keep accepts. Each
+// reports whether the receiver wants more. An error of the walk over processes
+// comes with no value.
+func ofProcesses[V any](processes iter.Seq2[windows.Process, error], keep Filter, each func(p windows.Process, yield func(V, error) bool) bool) iter.Seq2[V, error] {
+	return func(yield func(V, error) bool) {
+		for p, err := range processes {
+			more := true
+			if err != nil {
+				var none V
+				more = yield(none, err)
+			} else if keep.Process(p) {
+				more = each(p, yield)
+			}
+			if !more {
+				return
 			}
 		}
 	}

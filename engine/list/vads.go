@@ -26,33 +26,22 @@ type VAD struct {
 // VADs yields the ranges of the processes that keep accepts, by address. A tree
 // that breaks yields its good part and its error.
 func VADs(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[VAD, error] {
-	return func(yield func(VAD, error) bool) {
-		for p, err := range AllProcesses(ctx, sys) {
+	return ofProcesses(AllProcesses(ctx, sys), keep, func(p windows.Process, yield func(VAD, error) bool) bool {
+		pid, pidErr := p.PID()
+		for v, err := range p.VADs(ctx) {
+			var entry VAD
 			if err != nil {
-				if !yield(VAD{}, err) {
-					return
-				}
-				continue
-			}
-			if !keep.Process(p) {
-				continue
-			}
-			pid, pidErr := p.PID()
-			for v, err := range p.VADs(ctx) {
-				if err != nil {
-					if !yield(VAD{}, fmt.Errorf("process %d: %w", pid, err)) {
-						return
-					}
-					continue
-				}
-				entry := NewVAD(v)
+				err = fmt.Errorf("process %d: %w", pid, err)
+			} else {
+				entry = NewVAD(v)
 				entry.PID = read(&entry.Unreadable, "pid", pid, pidErr)
-				if !yield(entry, nil) {
-					return
-				}
+			}
+			if !yield(entry, err) {
+				return false
 			}
 		}
-	}
+		return true
+	})
 }
 
 // NewVAD reads the values of one range.
