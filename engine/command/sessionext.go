@@ -139,12 +139,8 @@ func runSprocess(ctx context.Context, s *Session, c *Call) error {
 }
 
 func (s *Session) showSessionProcesses(ctx context.Context, e windows.WinSession, flags uint64, image string) error {
-	name := "_MM_SESSION_SPACE"
-	if t := e.Processes[0].Object().Field("Session").Type(); t != nil && t.Elem() != nil && t.Elem().Name == "_PSP_SESSION_SPACE" {
-		name = t.Elem().Name
-	}
-	s.printf("Dumping Session %d\n%s %016x\n", e.ID, name, e.Addr)
-	if t, err := s.sys.Type("_MM_SESSION_SPACE"); err == nil {
+	s.printf("Dumping Session %d\n%s %016x\n", e.ID, e.Type, e.Addr)
+	if t, err := s.sys.Type(e.Type); err == nil {
 		if f := t.Field("Session"); f != nil {
 			s.printf("_MMSESSION        %016x\n", e.Addr+f.Offset)
 		}

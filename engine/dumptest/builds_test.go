@@ -138,3 +138,22 @@ func parse(s string) uint64 {
 	v, _ := strconv.ParseUint(strings.TrimPrefix(strings.ReplaceAll(s, "`", ""), "0x"), 16, 64)
 	return v
 }
+
+// TestSessionsOfBuilds: what a session's structure is called, where its id is
+// and whether symbols tell that differs.
+func TestSessionsOfBuilds(t *testing.T) {
+	for _, relative := range []string{"", "older", "newer"} {
+		target := open(t, dumptest.SmallWith(dumptest.Options{Relative: relative}).Finish(), dumptest.Full, dumptest.ISF)
+		sessions, err := target.System.Sessions(t.Context())
+		if err != nil {
+			t.Errorf("%q: %v", relative, err)
+		}
+		var ids []uint32
+		for _, s := range sessions {
+			ids = append(ids, s.ID)
+		}
+		if fmt.Sprint(ids) != "[0 1]" {
+			t.Errorf("%q: sessions %v, want [0 1]", relative, ids)
+		}
+	}
+}

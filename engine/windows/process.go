@@ -144,7 +144,7 @@ func (p Process) Session() (uint32, bool, error) {
 	if err != nil {
 		return 0, false, err
 	}
-	id, err := memory.ReadUint(space, ptr+p.sys.sessionField("SessionId", sessionID), 4)
+	id, err := memory.ReadUint(space, ptr+p.sys.fieldOr(p.sessionType(), "SessionId", sessionID), 4)
 	return uint32(id), err == nil, err
 }
 
@@ -154,10 +154,16 @@ func (p Process) Session() (uint32, bool, error) {
 // 3, pull request 1399, found it so).
 const sessionID = 8
 
-// sessionField returns the offset of a member of a session's structure, or the known one.
-func (s *System) sessionField(name string, known uint64) uint64 {
-	return s.fieldOr("_MM_SESSION_SPACE", name, s.fieldOr("_PSP_SESSION_SPACE", name, known))
+// sessionType is the name of the structure that Session points at; the member
+// was a pointer to nothing in particular once.
+func (p Process) sessionType() string {
+	if t := p.obj.Field("Session").Type(); t != nil && t.Elem() != nil && t.Elem().Name == pspSession {
+		return pspSession
+	}
+	return "_MM_SESSION_SPACE"
 }
+
+const pspSession = "_PSP_SESSION_SPACE"
 
 // ObjectTable returns the address of the handle table, 0 when the process has none any more.
 func (p Process) ObjectTable() (uint64, error) { return p.obj.Field("ObjectTable").Uint() }

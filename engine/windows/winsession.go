@@ -9,7 +9,8 @@ import (
 // and one for the services.
 type WinSession struct {
 	ID   uint32
-	Addr uint64 // of the _MM_SESSION_SPACE, in the space of its processes
+	Addr uint64 // of its structure, in the space of its processes
+	Type string // that structure's name: _MM_SESSION_SPACE, or _PSP_SESSION_SPACE
 
 	Processes []Process
 }
@@ -37,7 +38,7 @@ func (s *System) Sessions(ctx context.Context) ([]WinSession, error) {
 			i = len(found)
 			byID[id] = i
 			addr, _ := p.obj.Field("Session").Uint() // Session has just read it
-			found = append(found, WinSession{ID: id, Addr: addr})
+			found = append(found, WinSession{ID: id, Addr: addr, Type: p.sessionType()})
 		}
 		found[i].Processes = append(found[i].Processes, p)
 	}
