@@ -156,7 +156,7 @@ func (q *regionQuery) page(va uint64) (state PageState, p PageProtection, end ui
 		state, p = q.software(e.Entry)
 		return state, p, all
 	case memory.Prototype:
-		return StateCommitted, q.protect, q.prototypeHole(va, &t)
+		return StateCommitted, q.protect, q.prototypeHole(va, &t, e)
 	}
 	switch {
 	case proto:
@@ -164,31 +164,41 @@ func (q *regionQuery) page(va uint64) (state PageState, p PageProtection, end ui
 	case q.private && !q.committed:
 		return StateReserved, 0, all
 	case !q.private:
-		return StateCommitted, q.protect, q.prototypeHole(va, &t)
+		return StateCommitted, q.protect, q.prototypeHole(va, &t, e)
 	}
 	return StateCommitted, q.protect, all
 }
 
-// tableSpan is what one page table maps.
-const tableSpan = memory.PageSize / pteSize * memory.PageSize
-
 // prototypeHole returns the last byte up to which prototype PTEs are missing
-// like the one of va: there is no page table, and they lie in the same page,
-// which cannot be read. Sections of terabytes are mostly such holes.
-func (q *regionQuery) prototypeHole(va uint64, t *memory.Translation) uint64 {
+// like the one of va: there is no page table of the process's own, and they lie
+// in memory that cannot be read for one reason. Sections of terabytes are
+// mostly such holes.
+func (q *regionQuery) prototypeHole(va uint64, t *memory.Translation, e *memory.ReadError) uint64 {
 	one := va | (memory.PageSize - 1)
-	if q.protos == 0 {
-		return one
-	}
+	span := e.Span
 	for _, step := range t.Steps {
 		if step.Level == "PTE" || step.Virtual {
 			return one
 		}
+		span = levelSpans[step.Level] // the last one is the entry that is missing
+	}
+	end := va | (max(span, memory.PageSize) - 1)
+	if q.protos == 0 {
+		return end
 	}
 	at := q.protos + (va-q.v.Start)>>memory.PageShift*pteSize
-	left := (memory.PageSize - at%memory.PageSize) / pteSize // in its page, itself too
-	return min(va|(tableSpan-1), one+(left-1)<<memory.PageShift)
+	_, err := memory.ReadUint(q.v.proc.sys.Kernel(), at, pteSize)
+	var gap *memory.ReadError
+	if !errors.As(err, &gap) {
+		return one
+	}
+	size := max(gap.Span, memory.PageSize)
+	left := min((size-at%size)/pteSize, 1<<40) // in that memory, itself too
+	return min(end, one+(left-1)<<memory.PageShift)
 }
+
+// levelSpans are what an entry of each level maps.
+var levelSpans = map[string]uint64{"PML5E": 1 << 48, "PML4E": 1 << 39, "PDPTE": 1 << 30, "PDE": 1 << 21}
 
 // software reads an entry that is not valid and of the process's own.
 func (q *regionQuery) software(entry uint64) (PageState, PageProtection) {
