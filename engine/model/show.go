@@ -31,6 +31,10 @@ const (
 	maxShown   = 100 // elements of one container
 	maxLevels  = 1000
 	levelWidth = 4
+
+	// maxShow bounds the text below one value without -u: objects lead to each
+	// other in circles, and deep levels never end.
+	maxShow = 128 << 20
 )
 
 // A Part is what is shown below a value: a member, a method, an element.
@@ -62,8 +66,9 @@ func (c Part) prefix() string {
 // A printer shows one value.
 type printer struct {
 	*Machine
-	w io.Writer
-	o Options
+	w     io.Writer
+	o     Options
+	shown int // bytes
 }
 
 // Show prints a value the way dx does, under the text it came from.
@@ -71,7 +76,7 @@ func (m *Machine) Show(ctx context.Context, w io.Writer, name string, v Value, s
 	if o.Depth < 0 {
 		o.Depth = m.host.Settings().RecursionDepth
 	}
-	p := &printer{m, w, o}
+	p := &printer{Machine: m, w: w, o: o}
 	if o.Grid {
 		return p.grid(ctx, v, s)
 	}
@@ -128,8 +133,12 @@ func (p *printer) children(ctx context.Context, v Value, s Spec, level int) erro
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(p.w, "%s%s\n", indent, p.childLine(ctx, c, s)); err != nil {
+		n, err := fmt.Fprintf(p.w, "%s%s\n", indent, p.childLine(ctx, c, s))
+		if err != nil {
 			return err
+		}
+		if p.shown += n; p.shown > maxShow && !p.o.Unlimited {
+			return Errorf("More than %d MB of text: show fewer levels, or take -u", maxShow>>20)
 		}
 		if !c.rest && !c.Method {
 			if err := p.children(ctx, c.Value, s.child(), level+1); err != nil {

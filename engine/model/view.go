@@ -51,7 +51,7 @@ func (m *Machine) Text(ctx context.Context, v Value, s Spec) (text, typ string, 
 // ends a container comes last.
 func (m *Machine) Parts(ctx context.Context, v Value, s Spec) iter.Seq2[Part, error] {
 	return func(yield func(Part, error) bool) {
-		p := &printer{m, nil, Options{Unlimited: !s.limits, Skip: -1}}
+		p := &printer{Machine: m, o: Options{Unlimited: !s.limits, Skip: -1}}
 		for c, err := range p.parts(ctx, v, s, false) {
 			if c.rest || !yield(c, err) {
 				return
