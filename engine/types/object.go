@@ -82,16 +82,23 @@ func (o Object) In(space memory.Space) Object {
 
 // Has reports whether the object's type has a member; false for objects with an error.
 func (o Object) Has(name string) bool {
+	o.observe(true, name)
 	return o.Err() == nil && o.typ.Kind.IsAggregate() && o.typ.Has(name)
 }
 
 // Field returns a member. The name may be a path, "Vm.Instance.WorkingSetLeafSize".
 func (o Object) Field(path string) Object {
+	o.observe(false, path)
+	return o.member(path)
+}
+
+// member is Field without telling that it was asked for the first name.
+func (o Object) member(path string) Object {
 	if o.err = o.Err(); path == "" || o.err != nil {
 		return o
 	}
 	for rest := path; rest != "" && o.err == nil; {
-		name, tail, _ := strings.Cut(rest, ".")
+		name, tail, below := strings.Cut(rest, ".")
 		rest = tail
 		if !o.typ.Kind.IsAggregate() {
 			return o.fail(&NoFieldError{o.typ.String(), name})
@@ -105,6 +112,9 @@ func (o Object) Field(path string) Object {
 		if o.typ == nil {
 			return o.fail(fmt.Errorf("field %s has no type", name))
 		}
+		if below {
+			o.observe(false, rest)
+		}
 	}
 	return o
 }
@@ -112,9 +122,10 @@ func (o Object) Field(path string) Object {
 // FirstField returns the first of the named members that the type has: members
 // move and are renamed between builds, and code asks for each spelling.
 func (o Object) FirstField(paths ...string) Object {
+	o.observe(false, paths...)
 	var first Object
 	for i, path := range paths {
-		f := o.Field(path)
+		f := o.member(path)
 		var missing *NoFieldError
 		if !errors.As(f.err, &missing) {
 			return f

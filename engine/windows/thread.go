@@ -157,8 +157,11 @@ func (t Thread) Win32StartAddress() (uint64, error) {
 	return t.obj.Field("Win32StartAddress").Uint()
 }
 
-// CPU returns the processor the thread runs on or last ran on.
-func (t Thread) CPU() (uint64, error) { return t.tcb("NextProcessor").Uint() }
+// CPU returns the processor the thread runs on or last ran on. Since Windows 10
+// the top bit of the word says whether it waits in a shared queue.
+func (t Thread) CPU() (uint64, error) {
+	return t.obj.Field("Tcb").FirstField("NextProcessorNumber", "NextProcessor").Uint()
+}
 
 // RunsOn returns the number of the processor that runs the thread.
 func (t Thread) RunsOn(ctx context.Context) (int, bool) {
