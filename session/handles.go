@@ -13,10 +13,11 @@ type Handles struct {
 	mu      sync.Mutex
 	threads numbered[rpc.Thread]
 
-	last   int // for everything but threads
-	frames numbered[frameKey]
-	values map[int]valueKey
-	texts  numbered[textKey]
+	last    int // for everything but threads
+	frames  numbered[frameKey]
+	values  map[valueKey]int
+	byValue map[int]valueKey
+	texts   numbered[textKey]
 }
 
 // numbered holds things that keep the number they got when first named.
@@ -70,7 +71,7 @@ type textKey struct {
 func NewHandles() *Handles {
 	return &Handles{
 		threads: newNumbered[rpc.Thread](), frames: newNumbered[frameKey](),
-		values: map[int]valueKey{}, texts: newNumbered[textKey](),
+		values: map[valueKey]int{}, byValue: map[int]valueKey{}, texts: newNumbered[textKey](),
 	}
 }
 
@@ -116,15 +117,18 @@ func (h *Handles) frameOf(s *Session, id int) (frameKey, bool) {
 func (h *Handles) value(k valueKey) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	id := h.next()
-	h.values[id] = k
+	id, ok := h.values[k]
+	if !ok {
+		id = h.next()
+		h.values[k], h.byValue[id] = id, k
+	}
 	return id
 }
 
 func (h *Handles) valueOf(s *Session, id int) (uint64, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	k, ok := h.values[id]
+	k, ok := h.byValue[id]
 	return k.ref, ok && k.session == s
 }
 
@@ -147,9 +151,10 @@ func (h *Handles) drop(s *Session) {
 	defer h.mu.Unlock()
 	h.frames.drop(func(k frameKey) bool { return k.session == s })
 	h.texts.drop(func(k textKey) bool { return k.session == s })
-	for id, k := range h.values {
+	for id, k := range h.byValue {
 		if k.session == s {
-			delete(h.values, id)
+			delete(h.byValue, id)
+			delete(h.values, k)
 		}
 	}
 }

@@ -62,6 +62,10 @@ const unknown = -1
 // Open reports whether there may be lines below the node.
 func (n Node) Open() bool { return n.children != nil }
 
+// Bare returns what opening the node needs of it: a line that has been shown
+// needs its texts no more.
+func (n Node) Bare() Node { return Node{children: n.children} }
+
 // Size returns the number of members and of elements below the node; 0 and 0
 // for a leaf, and where elements would have to be walked to be counted.
 func (n Node) Size(ctx context.Context) (named, indexed int) {

@@ -372,6 +372,51 @@ func TestValues(t *testing.T) {
 	if _, err := c.Children(t.Context(), ChildrenParams{Ref: 1 << 40}); err == nil {
 		t.Error("a reference that was never given opens something")
 	}
+	if again := onList(threads); again[1].Ref != onList(threads)[1].Ref || again[1].Ref == again[0].Ref {
+		t.Errorf("an element has reference %d, another one %d", again[1].Ref, again[0].Ref)
+	}
+}
+
+// TestShownAgain: looking at the same values again gives the same references.
+func TestShownAgain(t *testing.T) {
+	c := openMade(t, NewEngine("test"))
+	groups := must[GroupsResult](t)(c.Groups(t.Context())).Groups
+	seen := map[uint64]string{}
+	look := func(p ScopesParams) {
+		t.Helper()
+		for _, s := range must[ScopesResult](t)(c.Scopes(t.Context(), p)).Scopes {
+			where := fmt.Sprint(p, s.Name)
+			if old, ok := seen[s.Ref]; ok && old != where {
+				t.Fatalf("reference %d is that of %s and of %s", s.Ref, old, where)
+			}
+			seen[s.Ref] = where
+			for _, v := range must[ChildrenResult](t)(c.Children(t.Context(), ChildrenParams{Ref: s.Ref})).Values {
+				if v.Ref == 0 {
+					continue
+				}
+				in := where + "/" + v.Name
+				if old, ok := seen[v.Ref]; ok && old != in {
+					t.Fatalf("reference %d is that of %s and of %s", v.Ref, old, in)
+				}
+				seen[v.Ref] = in
+			}
+		}
+	}
+	all := func() {
+		for _, g := range groups {
+			for _, th := range g.Threads {
+				look(ScopesParams{FrameParams: FrameParams{Thread: th.Thread}})
+			}
+		}
+	}
+	all()
+	before := len(seen)
+	if before == 0 {
+		t.Fatal("no values")
+	}
+	if all(); len(seen) != before {
+		t.Errorf("%d references at first, %d when seen again", before, len(seen))
+	}
 }
 
 // TestCompletions: commands first, then names, each with what it replaces.

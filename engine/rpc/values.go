@@ -20,11 +20,68 @@ import (
 const maxValues = 1 << 20
 
 // values are the nodes that a client can open. References count up and are
-// never used twice.
+// never used twice. A line that is shown again keeps its reference: who looks
+// at the same things over and over needs no more memory each time.
 type values struct {
-	mu   sync.Mutex
-	next uint64
-	kept map[uint64]kept
+	mu     sync.Mutex
+	next   uint64
+	kept   map[uint64]kept
+	lines  map[line]uint64
+	frames map[ScopesParams]uint64 // numbers for lines below a frame
+}
+
+// A line is where a value is shown: below another or a frame, in one of the
+// lists that there are of it. The zero line is shown once.
+type line struct {
+	under uint64
+	list  string
+	place int
+	name  string
+}
+
+// The lists of a frame.
+const (
+	inScopes    = "scopes"
+	inLocals    = "locals"
+	inRegisters = "registers"
+)
+
+// frame returns the number that stands for a frame in lines.
+func (v *values) frame(p ScopesParams) uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n, ok := v.frames[p]
+	if !ok {
+		if v.frames == nil {
+			v.frames = map[ScopesParams]uint64{}
+		}
+		v.next++
+		n = v.next
+		v.frames[p] = n
+	}
+	return n
+}
+
+// keep returns the reference of a value that is shown at a line.
+func (v *values) keep(k kept, at line) (uint64, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	ref, shown := v.lines[at]
+	if !shown {
+		if len(v.kept) >= maxValues {
+			return 0, errManyValues
+		}
+		if v.kept == nil {
+			v.kept, v.lines = map[uint64]kept{}, map[line]uint64{}
+		}
+		v.next++
+		ref = v.next
+		if at != (line{}) {
+			v.lines[at] = ref
+		}
+	}
+	v.kept[ref] = k
+	return ref, nil
 }
 
 // A kept value's space is where its addresses count; what belongs to a session
@@ -72,7 +129,7 @@ var errManyValues = &jsonrpc2.Error{
 }
 
 // value makes the line of a node and keeps it when it has something below.
-func (c *client) value(ctx context.Context, n inspect.Node, sp space, from *origin) (Value, error) {
+func (c *client) value(ctx context.Context, n inspect.Node, sp space, from *origin, at line) (Value, error) {
 	v := Value{
 		Name: n.Name, Text: n.Text, Type: n.Type, Kind: n.Kind, Expression: n.Expr, Unreadable: n.Unreadable,
 		Address: Hex(n.Addr), Process: sp.process,
@@ -84,31 +141,25 @@ func (c *client) value(ctx context.Context, n inspect.Node, sp space, from *orig
 		return v, nil
 	}
 	v.Named, v.Indexed = n.Size(ctx)
-	c.values.mu.Lock()
-	defer c.values.mu.Unlock()
-	if len(c.values.kept) >= maxValues {
-		return v, errManyValues
-	}
-	if c.values.kept == nil {
-		c.values.kept = map[uint64]kept{}
-	}
-	c.values.next++
-	v.Ref = c.values.next
-	c.values.kept[v.Ref] = kept{n, sp, from}
-	return v, nil
+	var err error
+	v.Ref, err = c.values.keep(kept{n.Bare(), sp, from}, at)
+	return v, err
 }
 
-func (c *client) valueList(ctx context.Context, nodes []inspect.Node, sp space, from *origin) (ChildrenResult, error) {
+// valueList makes the lines of nodes; at is that of the first.
+func (c *client) valueList(ctx context.Context, nodes []inspect.Node, sp space, from *origin, at line) (ChildrenResult, error) {
 	r := ChildrenResult{Values: make([]Value, 0, len(nodes))}
 	for _, n := range nodes {
 		if err := ctx.Err(); err != nil {
 			return r, err
 		}
-		v, err := c.value(ctx, n, sp, from)
+		at.name = n.Name
+		v, err := c.value(ctx, n, sp, from, at)
 		if err != nil {
 			return r, err
 		}
 		r.Values = append(r.Values, v)
+		at.place++
 	}
 	return r, nil
 }
@@ -129,7 +180,7 @@ func onChildren(c *client, ctx context.Context, t *target, p ChildrenParams) (an
 	if err != nil {
 		return nil, err
 	}
-	return c.valueList(ctx, nodes, k.space, k.from)
+	return c.valueList(ctx, nodes, k.space, k.from, line{under: p.Ref, list: string(p.Filter), place: max(p.Start, 0)})
 }
 
 // viewer shows C++ values of a space.
@@ -217,8 +268,9 @@ func onScopes(c *client, ctx context.Context, t *target, p ScopesParams) (any, e
 	}
 	r := ScopesResult{Scopes: []Scope{}}
 	v := t.viewer(f.space)
+	under := c.values.frame(p)
 	add := func(n inspect.Node, expensive bool, from *origin) error {
-		val, err := c.value(ctx, n, f.space, from)
+		val, err := c.value(ctx, n, f.space, from, line{under: under, list: inScopes, name: n.Name})
 		r.Scopes = append(r.Scopes, Scope{Value: val, Expensive: expensive})
 		return err
 	}
@@ -321,7 +373,7 @@ func onLocals(c *client, ctx context.Context, t *target, p FrameParams) (any, er
 	if err != nil {
 		return nil, err
 	}
-	return c.valueList(ctx, nodes, f.space, nil)
+	return c.valueList(ctx, nodes, f.space, nil, line{under: c.values.frame(ScopesParams{FrameParams: p}), list: inLocals})
 }
 
 func onRegisters(c *client, ctx context.Context, t *target, p FrameParams) (any, error) {
@@ -333,7 +385,7 @@ func onRegisters(c *client, ctx context.Context, t *target, p FrameParams) (any,
 	if err != nil {
 		return nil, err
 	}
-	return c.valueList(ctx, nodes, f.space, nil)
+	return c.valueList(ctx, nodes, f.space, nil, line{under: c.values.frame(ScopesParams{FrameParams: p}), list: inRegisters})
 }
 
 func onObject(c *client, ctx context.Context, t *target, p ObjectParams) (any, error) {
@@ -350,7 +402,7 @@ func onObject(c *client, ctx context.Context, t *target, p ObjectParams) (any, e
 		name = p.Type
 	}
 	e := fmt.Sprintf("(*(%s *)%v)", name, p.Address)
-	return c.value(ctx, t.viewer(sp).Object(ctx, p.Type, e, types.NewObject(sp.space, typ, uint64(p.Address))), sp, nil)
+	return c.value(ctx, t.viewer(sp).Object(ctx, p.Type, e, types.NewObject(sp.space, typ, uint64(p.Address))), sp, nil, line{})
 }
 
 func findType(ctx context.Context, t *target, sp space, name string) (*types.Type, error) {
