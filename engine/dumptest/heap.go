@@ -164,8 +164,8 @@ func (h *Heap) Alloc(size uint64) uint64 {
 // Free gives a block back.
 func (h *Heap) Free(user uint64) {
 	for _, s := range h.segments {
-		i := slices.IndexFunc(s.blocks, func(b heapBlock) bool { return b.va+heapHeader == user })
-		if i >= 0 {
+		i, ok := slices.BinarySearchFunc(s.blocks, user-heapHeader, func(b heapBlock, va uint64) int { return cmp.Compare(b.va, va) })
+		if ok {
 			s.blocks[i].flags, s.blocks[i].unused = 0, 0
 			return
 		}

@@ -3,6 +3,7 @@ package dumptest
 import (
 	"fmt"
 	"slices"
+	"sort"
 )
 
 // A hiveStore is one of a hive's two storages in the making: bins of whole
@@ -13,7 +14,8 @@ type hiveStore struct {
 	bit   uint32 // volatileBit for the volatile storage
 	space *Space // where its blocks are mapped
 	bins  []*hiveBin
-	free  []extent // room inside of bins
+	free  []extent       // room inside of bins
+	first map[uint32]int // by size: before it nothing in free is large enough
 }
 
 const (
@@ -80,14 +82,19 @@ func cellSize(content int) uint32 { return uint32(roundUp(content+4, 8)) }
 // take allocates a cell for some bytes of content.
 func (s *hiveStore) take(content int) uint32 {
 	size := cellSize(content)
+	if s.first == nil {
+		s.first = map[uint32]int{}
+	}
 	for {
-		for i := range s.free {
+		for i := s.first[size]; i < len(s.free); i++ {
 			if e := &s.free[i]; e.size >= size {
 				off := e.off
 				e.off, e.size = e.off+size, e.size-size
+				s.first[size] = i
 				return off
 			}
 		}
+		s.first[size] = len(s.free)
 		s.grow(roundUp(size+hiveBinHeader, uint32(hiveBlock)))
 	}
 }
@@ -165,10 +172,9 @@ func (s *hiveStore) place(pool bool, base uint64) {
 }
 
 func (s *hiveStore) bin(off uint32) *hiveBin {
-	for _, b := range s.bins {
-		if off >= b.off && off-b.off < b.size {
-			return b
-		}
+	i := sort.Search(len(s.bins), func(i int) bool { return off < s.bins[i].off+s.bins[i].size })
+	if i < len(s.bins) && off >= s.bins[i].off {
+		return s.bins[i]
 	}
 	panic(fmt.Sprintf("dumptest: %s has no block for the cell %#x", s.h.opt.Mount, off))
 }

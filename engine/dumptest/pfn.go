@@ -1,6 +1,7 @@
 package dumptest
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -29,6 +30,10 @@ type PageCounts struct {
 	DanglingCommit, DanglingNoCommit uint64
 
 	Owner *Process // of the active pages that are made up; default System
+
+	// Distinct gives each page that is made up an entry of its own, so that the
+	// database takes the memory that it takes on a real machine.
+	Distinct bool
 }
 
 // A pfnEntry is what the database says of one page.
@@ -68,7 +73,7 @@ func (m *Machine) makePFNs() {
 		}
 	}
 	frames := m.takePFNPages(places)
-	w := pfnWriter{m: m, size: size, known: m.survey(), made: map[page]uint64{}, frames: frames}
+	w := pfnWriter{m: m, size: size, known: m.survey(), made: map[page]uint64{}, frames: frames, pteAt: m.l.offset("_MMPFN", "PteAddress")}
 	w.population()
 	for _, va := range places {
 		w.write(va)
@@ -86,6 +91,9 @@ func (m *Machine) takePFNPages(places []uint64) (frames []uint64) {
 			needed[(pfn*size+size-1)/pageSize] = true
 		}
 		want := min(len(places), len(needed)+64)
+		if m.pageCounts.Distinct {
+			want = len(places)
+		}
 		if len(frames) >= want {
 			return frames
 		}
@@ -106,6 +114,7 @@ type pfnWriter struct {
 	made   map[page]uint64 // the frame of each text of a page
 	frames []uint64        // that are free for it
 
+	pteAt     int    // where an entry has PteAddress
 	straddler uint64 // the page whose entry was made up last
 	straddled []byte
 }
@@ -114,6 +123,7 @@ type pfnWriter struct {
 type pfnFill struct {
 	left  uint64
 	entry []byte
+	pte   uint64 // in the entry
 }
 
 // population lists what the counts ask for beyond the pages in use.
@@ -126,7 +136,7 @@ func (w *pfnWriter) population() {
 	total := w.m.phys.total
 	add := func(n uint64, e pfnEntry) {
 		n -= min(n, used[e.location])
-		w.fill = append(w.fill, pfnFill{n, w.encode(e)})
+		w.fill = append(w.fill, pfnFill{n, w.encode(e), e.pte})
 		total -= n
 	}
 	for l, n := range used {
@@ -169,7 +179,7 @@ func (w *pfnWriter) population() {
 	if total > 1<<63 {
 		panic("dumptest: more pages are counted than the machine has")
 	}
-	w.fill = append(w.fill, pfnFill{total, w.encode(pfnEntry{location: pageZeroed})})
+	w.fill = append(w.fill, pfnFill{left: total, entry: w.encode(pfnEntry{location: pageZeroed})})
 }
 
 // next is the entry of a page without use.
@@ -178,7 +188,12 @@ func (w *pfnWriter) next() []byte {
 		w.fill = w.fill[1:]
 	}
 	w.fill[0].left--
-	return w.fill[0].entry
+	if !w.m.pageCounts.Distinct || w.fill[0].pte == 0 {
+		return w.fill[0].entry
+	}
+	e := bytes.Clone(w.fill[0].entry)
+	le.PutUint64(e[w.pteAt:], w.fill[0].pte+8*w.fill[0].left)
+	return e
 }
 
 // write makes the page of the database at va. Entries can straddle two.
