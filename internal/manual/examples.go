@@ -51,9 +51,9 @@ const longest = 20 * time.Second
 // How much of an output an example shows, unless its fence has a number.
 const defaultLines = 24
 
-// examples fills in the output of a page's examples. They run one after the
-// other in one session.
-func (c *console) examples(ctx context.Context, text string) (string, error) {
+// examples fills in the output of a page's examples, and tells which failed.
+// They run one after the other in one session.
+func (c *console) examples(ctx context.Context, text string) (filled string, failed []string, err error) {
 	s := command.NewSession(c.target, command.Options{DumpPath: "demo.dmp", CommandLine: "kdap shell demo.dmp"})
 	defer s.Close()
 	var out strings.Builder
@@ -68,7 +68,7 @@ func (c *console) examples(ctx context.Context, text string) (string, error) {
 			end++
 		}
 		if end == len(lines) {
-			return "", errors.New("a fence is not closed")
+			return "", nil, errors.New("a fence is not closed")
 		}
 		if !strings.HasPrefix(lines[i+1], prompt) {
 			for _, l := range lines[i+1 : end+1] {
@@ -81,7 +81,7 @@ func (c *console) examples(ctx context.Context, text string) (string, error) {
 		if words := strings.Fields(strings.TrimLeft(lines[i], "`")); len(words) > 1 {
 			n, err := strconv.Atoi(words[1])
 			if err != nil {
-				return "", fmt.Errorf("fence %q: %w", strings.TrimSpace(lines[i]), err)
+				return "", nil, fmt.Errorf("fence %q: %w", strings.TrimSpace(lines[i]), err)
 			}
 			most = n
 		}
@@ -89,8 +89,10 @@ func (c *console) examples(ctx context.Context, text string) (string, error) {
 			if line, ok := strings.CutPrefix(l, prompt); ok {
 				out.WriteString(l)
 				answer, err := c.run(ctx, s, strings.TrimRight(line, "\n"))
-				if err != nil {
-					return "", fmt.Errorf("%s: %w", strings.TrimSpace(line), err)
+				if errors.Is(err, command.ErrFailed) {
+					failed = append(failed, strings.TrimSpace(line))
+				} else if err != nil {
+					return "", nil, fmt.Errorf("%s: %w", strings.TrimSpace(line), err)
 				}
 				out.WriteString(shorten(answer, most))
 			}
@@ -98,17 +100,20 @@ func (c *console) examples(ctx context.Context, text string) (string, error) {
 		out.WriteString(lines[end])
 		i = end
 	}
-	return out.String(), nil
+	return out.String(), failed, nil
 }
 
 // run returns what a command prints, with the folder of the dump as the reader
-// would have it. A command that fails is an example, too.
+// would have it, also when the command fails.
 func (c *console) run(ctx context.Context, s *command.Session, line string) (string, error) {
 	var b bytes.Buffer
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	err := s.Execute(ctx, line, command.Output{Out: &b})
-	if err != nil && !errors.Is(err, command.ErrFailed) && !errors.Is(err, command.ErrQuit) {
+	if errors.Is(err, command.ErrQuit) {
+		err = nil
+	}
+	if err != nil && !errors.Is(err, command.ErrFailed) {
 		return "", err
 	}
 	var text strings.Builder
@@ -118,7 +123,7 @@ func (c *console) run(ctx context.Context, s *command.Session, line string) (str
 		}
 		text.WriteString(strings.TrimRight(l, " \r\n") + "\n")
 	}
-	return text.String(), nil
+	return text.String(), err
 }
 
 // shorten cuts an output of many lines.

@@ -22,7 +22,11 @@ import (
 )
 
 // A File is one file of the manual as it is and as it should be.
-type File struct{ Path, Old, New string }
+type File struct {
+	Path, Old, New string
+
+	Failed []string // its examples that failed
+}
 
 // Generate makes the pages in a folder anew, or only those named, the index,
 // and the story beside the folder. It writes nothing.
@@ -52,7 +56,7 @@ func Generate(ctx context.Context, dir string, only []string) ([]File, error) {
 		}
 		f := File{Path: path, Old: text, New: text}
 		if len(only) == 0 || slices.Contains(only, name) {
-			if f.New, err = console.page(ctx, docs.Parse(name, text)); err != nil {
+			if f.New, f.Failed, err = console.page(ctx, docs.Parse(name, text)); err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 		}
@@ -81,7 +85,7 @@ func (c *console) story(ctx context.Context, path string) (File, error) {
 		return File{}, err
 	}
 	f := File{Path: path, Old: strings.ReplaceAll(string(b), "\r\n", "\n")}
-	f.New, err = c.examples(ctx, f.Old)
+	f.New, f.Failed, err = c.examples(ctx, f.Old)
 	return f, err
 }
 
@@ -108,15 +112,15 @@ const (
 	syntaxEnd   = "<!-- end -->\n"
 )
 
-func (c *console) page(ctx context.Context, p docs.Page) (string, error) {
+func (c *console) page(ctx context.Context, p docs.Page) (text string, failed []string, err error) {
 	syntax, err := syntaxText(p)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	before, rest, ok := strings.Cut(p.Text, syntaxBegin)
 	_, after, ok2 := strings.Cut(rest, syntaxEnd)
 	if !ok || !ok2 {
-		return "", errors.New("no place for the syntax: the page lacks " + strings.TrimSpace(syntaxBegin) + " or " + strings.TrimSpace(syntaxEnd))
+		return "", nil, errors.New("no place for the syntax: the page lacks " + strings.TrimSpace(syntaxBegin) + " or " + strings.TrimSpace(syntaxEnd))
 	}
 	return c.examples(ctx, before+syntaxBegin+syntax+syntaxEnd+after)
 }
