@@ -104,10 +104,9 @@ func (s *Session) showPTE(space *memory.AddressSpace, va uint64) error {
 	if errors.As(err, &failed) && failed.Kind == memory.NonCanonical {
 		return Failf("%016x is not a canonical address", va)
 	}
-	base, _ := s.sys.PteBase()
 	var columns []pteColumn
 	for level := s.sys.TableLevels() - 1; level >= 0; level-- {
-		columns = append(columns, pteColumn{head: fmt.Sprintf("%s at %016X", entryNames[level], windows.EntryAddress(base, va, level))})
+		columns = append(columns, pteColumn{head: fmt.Sprintf("%s at %016X", entryNames[level], s.sys.EntryAddress(va, level))})
 	}
 	for i, e := range way {
 		columns[i].contains = fmt.Sprintf("contains %016X", e.Value)

@@ -172,7 +172,7 @@ func (s *System) Version() (major, minor uint32, err error) {
 // SystemRangeStart returns the lowest address of the kernel's half
 // (nt!MmSystemRangeStart).
 func (s *System) SystemRangeStart() uint64 {
-	if v, err := s.GlobalUint("MmSystemRangeStart", 8); err == nil && v>>47 == 0x1ffff {
+	if v, err := s.GlobalUint("MmSystemRangeStart", 8); err == nil && v>>56 == 0xff {
 		return v
 	}
 	return 0xffff800000000000

@@ -68,7 +68,7 @@ func (d *PFNDatabase) Usage(ctx context.Context, owners *PageOwners, keep func(P
 		db: d, owners: owners, byRoot: map[uint64]*PageUse{}, byArea: map[uint64]*PageUse{},
 		areas: map[uint64]uint64{}, roots: map[uint64]uint64{},
 	}
-	u.pteBase, _ = d.sys.pteBase()
+	u.tables, _ = d.sys.selfMap()
 	w := pfnWalk{PFNDatabase: d, ctx: ctx, progress: progress}
 	err := w.each(func(pfn uint64, b []byte) {
 		for ; uint64(len(b)) >= d.size; pfn, b = pfn+1, b[d.size:] {
@@ -88,7 +88,7 @@ type usage struct {
 	areas  map[uint64]uint64   // subsection → control area
 	roots  map[uint64]uint64   // frame of a page table → frame of its directory
 
-	pteBase uint64
+	tables selfMap
 }
 
 func (u *usage) page(pfn uint64, at PageLocation, b []byte) {
@@ -116,8 +116,8 @@ func (u *usage) page(pfn uint64, at PageLocation, b []byte) {
 // isTable reports whether a page is a page table: its address is one of those
 // that the kernel maps page tables at.
 func (u *usage) isTable(b []byte) bool {
-	va, ok := tableAddress(u.pteBase, u.db.f.pteAddress.get(b)&^pteLockBits)
-	return ok && va-u.pteBase < pteSpan
+	va, ok := u.tables.mapped(u.db.f.pteAddress.get(b) &^ pteLockBits)
+	return ok && u.tables.has(va)
 }
 
 func (u *usage) owner(pfn uint64, b []byte) *PageUse {

@@ -81,7 +81,7 @@ type PTELevel struct {
 // down: as far as they can be followed, or to the large page. Err tells why the
 // last is not the page's, when it is not.
 func (s *System) PTEWay(space *memory.AddressSpace, va uint64) ([]PTELevel, error) {
-	base, _ := s.pteBase()
+	tables, _ := s.selfMap()
 	t, err := space.Translate(va)
 	var way []PTELevel
 	for _, step := range t.Steps {
@@ -90,7 +90,7 @@ func (s *System) PTEWay(space *memory.AddressSpace, va uint64) ([]PTELevel, erro
 			continue // a prototype PTE
 		}
 		l := PTELevel{Level: level, Phys: step.Addr, PTE: s.DecodePTE(step.Value, level)}
-		l.VA = EntryAddress(base, va, level)
+		l.VA = tables.entry(va, level)
 		way = append(way, l)
 	}
 	return way, err
@@ -105,31 +105,4 @@ func (s *System) TableLevels() int {
 		return 5
 	}
 	return 4
-}
-
-// EntryAddress returns where the kernel maps the entry of va in the tables of a
-// level, by the address that it maps its page tables at; 0 without one.
-func EntryAddress(pteBase, va uint64, level int) uint64 {
-	if pteBase == 0 {
-		return 0
-	}
-	at := va
-	for range level + 1 {
-		at = pteBase + at&(1<<48-1)>>memory.PageShift*8
-	}
-	return at
-}
-
-// PteBase returns where the kernel maps its page tables.
-func (s *System) PteBase() (uint64, error) { return s.pteBase() }
-
-// PTEAddress returns what the entry at an address of the page tables maps,
-// false for other addresses. The entry may be of a table of any level: what it
-// maps is then a table itself.
-func (s *System) PTEAddress(pte uint64) (va uint64, ok bool) {
-	base, err := s.pteBase()
-	if err != nil {
-		return 0, false
-	}
-	return tableAddress(base, pte)
 }

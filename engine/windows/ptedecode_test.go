@@ -2,22 +2,6 @@ package windows
 
 import "testing"
 
-// TestEntryAddress: the addresses are those of reference/commands/memory-translation.md.
-func TestEntryAddress(t *testing.T) {
-	const base, va = 0xFFFFFD8000000000, 0xfffff80672c00000
-	for level, want := range []uint64{0xFFFFFDFC03396000, 0xFFFFFDFEFE019CB0, 0xFFFFFDFEFF7F00C8, 0xFFFFFDFEFF7FBF80} {
-		if got := EntryAddress(base, va, level); got != want {
-			t.Errorf("level %d: %#x, want %#x", level, got, want)
-		}
-	}
-	if got, ok := tableAddress(base, 0xFFFFFDFC03396000); !ok || got != va {
-		t.Errorf("back: %#x, %v", got, ok)
-	}
-	if _, ok := tableAddress(base, va); ok {
-		t.Errorf("%#x is no PTE", uint64(va))
-	}
-}
-
 // TestProtection: the numbers are winnt.h's.
 func TestProtection(t *testing.T) {
 	for p, want := range map[PageProtection]struct {

@@ -75,7 +75,10 @@ const topShift = 39
 // SystemVaType returns what the kernel uses the 512 GB around an address for
 // ("PagedPool"), by nt!MiState.Vs.SystemVaType, and where they begin.
 func (s *System) SystemVaType(va uint64) (name string, base, size uint64, err error) {
-	if va < kernelHalf {
+	switch {
+	case s.TableLevels() > 4: // the array has a place for each of 256 such parts
+		return "", 0, 0, fmt.Errorf("use of %#x: the kernel's table of uses does not tell it with five levels of page tables", va)
+	case va < kernelHalf:
 		return "", 0, 0, fmt.Errorf("%#x is no kernel address", va)
 	}
 	table := s.Global("MiState", "_MI_SYSTEM_INFORMATION").FirstField("Vs.SystemVaType", "SystemVa.SystemVaType")
@@ -103,8 +106,8 @@ func (s *System) KernelUse(va uint64) (SystemRegion, error) {
 			}
 		}
 	}
-	if base, err := s.pteBase(); err == nil && base != 0 && va-base < pteSpan {
-		return SystemRegion{"PageTables", base, pteSpan}, nil
+	if m, err := s.selfMap(); err == nil && m.has(va) {
+		return SystemRegion{"PageTables", m.base, m.span()}, nil
 	}
 	if db, err := s.PFNDatabase(); err == nil {
 		if size := db.span(); va-db.base < size {

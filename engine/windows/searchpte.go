@@ -23,7 +23,7 @@ func (s *System) SearchPTEs(ctx context.Context, pfn uint64, hit func(PTEHit) bo
 		return nil
 	}
 	w := pteSearch{sys: s, ctx: ctx, pfn: pfn, hit: hit, seen: map[uint64]bool{}}
-	w.base, _ = s.pteBase()
+	w.tables, _ = s.selfMap()
 	top := s.TableLevels() - 1
 	w.table(s.dtb, top, 0, kernelPart)
 	for p, err := range s.Processes(ctx) {
@@ -55,7 +55,7 @@ type pteSearch struct {
 	sys     *System
 	ctx     context.Context
 	pfn     uint64
-	base    uint64 // where the kernel maps the tables
+	tables  selfMap
 	hit     func(PTEHit) bool
 	process Process
 	seen    map[uint64]bool
@@ -114,7 +114,7 @@ func (e PTE) holds(pfn uint64, level int) bool {
 
 func (w *pteSearch) result(e PTE, level int, phys, va uint64) PTEHit {
 	return PTEHit{
-		PTELevel: PTELevel{Level: level, Phys: phys, VA: EntryAddress(w.base, va, level), PTE: e},
+		PTELevel: PTELevel{Level: level, Phys: phys, VA: w.tables.entry(va, level), PTE: e},
 		Mapped:   va, Process: w.process,
 	}
 }
