@@ -199,15 +199,3 @@ func cmdTtime() *Command {
 		},
 	}
 }
-
-func cmdTlist() *Command {
-	return &Command{
-		Names: []string{".tlist"}, Short: "refused: lists the processes of the debugger's own computer",
-		Run: func(_ context.Context, _ *Session, c *Call) error {
-			for !c.Args.Done() {
-				c.Args.Word()
-			}
-			return Failf("%s would show the computer kdap runs on, not the dump.", c.Name)
-		},
-	}
-}

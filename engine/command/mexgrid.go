@@ -21,10 +21,15 @@ type grid struct {
 func newGrid(heads ...string) *grid {
 	g := &grid{}
 	for _, h := range heads {
-		h, right := strings.CutPrefix(h, ">")
-		g.heads, g.right = append(g.heads, h), append(g.right, right)
+		g.head(h)
 	}
 	return g
+}
+
+// head adds a column.
+func (g *grid) head(h string) {
+	h, right := strings.CutPrefix(h, ">")
+	g.heads, g.right = append(g.heads, h), append(g.right, right)
 }
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,12 +14,10 @@ import (
 
 func mexThreadCommands() []*Command {
 	return []*Command{
-		{Names: []string{"!lt", "!listthreads"}, Args: "[-v] [-s State] [-wr Reason] [-bk] [-a] [-p PID] [Process]", Short: "threads of a process in a table", Run: runListThreads},
-		{Names: []string{"!mex.running"}, Short: "running threads in a table", Run: mexByState("Running")},
-		{Names: []string{"!mex.ready"}, Short: "ready threads in a table", Run: mexByState("Ready", "DeferredReady")},
-		{Names: []string{"!standby"}, Short: "threads chosen to run next, in a table", Run: mexByState("Standby")},
-		{Names: []string{"!us", "!uniquestacks"}, Args: "[-a] [-k] [-p Process] [-r] [-e Text] [Filter]", Short: "stacks of threads, equal ones together", Run: runUniqueStacks},
-		{Names: []string{"!t"}, Args: "[Address | -t TID]", Short: "a thread in a table with its stack; makes it the thread context", Run: runMexThread},
+		{Names: []string{"!lt", "!listthreads"}, Args: "[-v] [-wf] [-z] [-s State] [-wr Reason] [-bk] [-a] [-p PID] [Process]", Short: "threads of a process in a table", Run: runListThreads},
+		{Names: []string{"!mex.running"}, Args: "[-t]", Short: "running threads in a table, with -t their stacks, too", Run: mexByState("Running")},
+		{Names: []string{"!mex.ready"}, Args: "[-t]", Short: "ready threads in a table", Run: mexByState("Ready", "DeferredReady")},
+		{Names: []string{"!standby"}, Args: "[-t]", Short: "threads chosen to run next, in a table", Run: mexByState("Standby")},
 	}
 }
 
@@ -91,30 +88,52 @@ func threadsOf(ctx context.Context, processes iter.Seq2[windows.Process, error])
 	}
 }
 
-// mexByState lists the threads of all processes that are in one of the states.
+// mexByState lists the threads of all processes that are in one of the states,
+// and with -t their stacks.
 func mexByState(states ...string) func(context.Context, *Session, *Call) error {
-	return func(ctx context.Context, s *Session, _ *Call) error {
+	return func(ctx context.Context, s *Session, c *Call) error {
+		stacks := false
+		for !c.Args.Done() {
+			word := c.Word()
+			if !strings.EqualFold(word, "-t") {
+				return Failf("Unknown option: %s", word)
+			}
+			stacks = true
+		}
 		g := wideThreadGrid()
+		var threads []windows.Thread
 		for p, t := range threadsOf(ctx, s.idleAndActive(ctx)) {
 			if slices.Contains(states, s.mexState(t)) {
 				g.add(s.threadRow(p, t).wide()...)
+				threads = append(threads, t)
 			}
 		}
 		g.print(s, "")
 		s.printf("\nCount: %d\n", len(g.rows))
+		if !stacks {
+			return ctx.Err()
+		}
+		for _, t := range threads {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			s.printf("\n%016x %s\n", t.Addr(), s.mexState(t))
+			s.mexStack(ctx, t)
+		}
 		return ctx.Err()
 	}
 }
 
 func runListThreads(ctx context.Context, s *Session, c *Call) error {
-	var wide, all, blocked bool
+	var wide, all, blocked, function, ended bool
 	var states []string
 	reason := ""
 	p, err := s.debuggee.process(s)
 	for !c.Args.Done() {
 		switch w := strings.ToLower(c.Peek()); w {
-		case "-v", "-a", "-bk", "-b":
+		case "-v", "-a", "-bk", "-b", "-wf", "-z":
 			wide, all, blocked = wide || w == "-v", all || w == "-a", blocked || w == "-bk" || w == "-b"
+			function, ended = function || w == "-wf", ended || w == "-z"
 			c.Word()
 		case "-s", "-state":
 			c.Word()
@@ -142,16 +161,25 @@ func runListThreads(ctx context.Context, s *Session, c *Call) error {
 	if wide {
 		g = wideThreadGrid()
 	}
+	if function {
+		g.head("Wait Function")
+	}
 	for p, t := range threadsOf(ctx, processes) {
 		r := s.threadRow(p, t)
 		switch {
 		case states != nil && !slices.Contains(states, strings.ToLower(r.state)):
 		case reason != "" && !strings.EqualFold(reason, r.reason):
 		case blocked && (r.state != "Waiting" || !isBlockedReason(r.reason)):
-		case wide:
-			g.add(r.wide()...)
+		case ended && r.state != "Terminated":
 		default:
-			g.add(r.process, r.pid, r.thread, r.id, r.state, r.time, r.reason)
+			row := []string{r.process, r.pid, r.thread, r.id, r.state, r.time, r.reason}
+			if wide {
+				row = r.wide()
+			}
+			if function {
+				row = append(row, s.waitFunction(ctx, t))
+			}
+			g.add(row...)
 		}
 	}
 	g.print(s, "")
@@ -161,239 +189,26 @@ func runListThreads(ctx context.Context, s *Session, c *Call) error {
 	return ctx.Err()
 }
 
-// stackGroup are threads with one stack.
-type stackGroup struct {
-	frames  []windows.Frame
-	names   []string
-	threads []groupThread
+// waitFunction is the function in which a thread waits: the first outside the
+// kernel and the libraries that only hand the wait on.
+func (s *Session) waitFunction(ctx context.Context, t windows.Thread) string {
+	if state, err := t.State(); err != nil || state == windows.StateRunning {
+		return ""
+	}
+	st, err := t.Stack(ctx, maxFrames)
+	if errors.Is(err, windows.ErrNotResident) {
+		return "Kernel stack not resident"
+	}
+	last := ""
+	for _, f := range st.Frames {
+		last = s.frameName(ctx, f)
+		module, _, _ := strings.Cut(last, "!")
+		if !slices.Contains(waitModules, strings.ToLower(module)) {
+			return last
+		}
+	}
+	return last
 }
 
-type groupThread struct {
-	addr, ran uint64
-}
-
-// shownThreads is how many threads of a group are named.
-const shownThreads = 10
-
-func runUniqueStacks(ctx context.Context, s *Session, c *Call) error {
-	var all, regular bool
-	except := ""
-	p, err := s.debuggee.process(s)
-	for !c.Args.Done() && c.Args.Rest()[0] == '-' {
-		switch w := strings.ToLower(c.Word()); w {
-		case "-a", "-k":
-			all = true
-		case "-r":
-			regular = true
-		case "-e":
-			except = strings.ToLower(c.quotedWord())
-		case "-p":
-			if p, err = s.mexProcessArgument(ctx, c); err != nil {
-				return err
-			}
-		default:
-			return Failf("Unknown option: %s", w)
-		}
-	}
-	filter := c.restOfCall()
-	if !regular {
-		filter = regexp.QuoteMeta(filter)
-	}
-	re, rerr := regexp.Compile("(?i)" + filter)
-	if rerr != nil {
-		return Failf("%v", rerr)
-	}
-	processes := iter.Seq2[windows.Process, error](func(yield func(windows.Process, error) bool) { yield(p, err) })
-	if all {
-		processes = s.idleAndActive(ctx)
-	} else if err != nil {
-		return err
-	}
-	groups, total, missing := s.groupStacks(ctx, processes)
-	matching, stacks := 0, 0
-	for _, g := range groups {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		text := strings.Join(g.names, "\n")
-		if !re.MatchString(text) || except != "" && strings.Contains(strings.ToLower(text), except) {
-			continue
-		}
-		matching += len(g.threads)
-		stacks++
-		s.printGroup(g)
-	}
-	if filter != "" || except != "" {
-		s.printf("Threads matching filter: %d out of %d\n", matching, total)
-		return ctx.Err()
-	}
-	s.printf("%d stack(s) with %d threads displayed (%d Total threads)\n", stacks, matching, total)
-	if missing > 0 {
-		s.printf("%d stack(s) were not displayed because we could not switch to thread context, or stack trace was empty\n", missing)
-	}
-	return ctx.Err()
-}
-
-// groupStacks walks the threads' stacks and puts equal ones together, the
-// smallest groups first.
-func (s *Session) groupStacks(ctx context.Context, processes iter.Seq2[windows.Process, error]) (groups []*stackGroup, total, missing int) {
-	byKey := map[string]*stackGroup{}
-	for _, t := range threadsOf(ctx, processes) {
-		total++
-		st, err := t.Stack(ctx, maxFrames)
-		if err != nil || len(st.Frames) == 0 {
-			missing++
-			continue
-		}
-		var key strings.Builder
-		for _, f := range st.Frames {
-			fmt.Fprintf(&key, "%x ", f.IP)
-		}
-		g := byKey[key.String()]
-		if g == nil {
-			g = &stackGroup{frames: st.Frames}
-			for _, f := range st.Frames {
-				g.names = append(g.names, s.frameName(ctx, f))
-			}
-			byKey[key.String()] = g
-			groups = append(groups, g)
-		}
-		user, _ := t.UserTicks()
-		kernel, _ := t.KernelTicks()
-		g.threads = append(g.threads, groupThread{t.Addr(), user + kernel})
-	}
-	slices.SortStableFunc(groups, func(a, b *stackGroup) int { return len(a.threads) - len(b.threads) })
-	return groups, total, missing
-}
-
-func (s *Session) printGroup(g *stackGroup) {
-	slices.SortStableFunc(g.threads, func(a, b groupThread) int {
-		switch {
-		case a.ran > b.ran:
-			return -1
-		case a.ran < b.ran:
-			return 1
-		}
-		return 0
-	})
-	word := "threads"
-	if len(g.threads) == 1 {
-		word = "thread"
-	}
-	s.printf("%d %s [stats]:", len(g.threads), word)
-	for i, t := range g.threads {
-		if i == shownThreads {
-			s.printf(" ...")
-			break
-		}
-		s.printf(" %016x", t.addr)
-	}
-	s.printf("\n")
-	for i, f := range g.frames {
-		s.printf("    %016x %s\n", f.IP, g.names[i])
-	}
-	s.printf("\n")
-}
-
-func runMexThread(ctx context.Context, s *Session, c *Call) error {
-	t := s.scope.thread
-	if !c.Args.Done() {
-		byTID := strings.EqualFold(c.Peek(), "-t")
-		if byTID {
-			c.Word()
-		}
-		v, err := s.extensionNumber(c)
-		if err != nil {
-			return err
-		}
-		if byTID {
-			if t, err = s.threadByTID(ctx, v); err != nil {
-				return err
-			}
-		} else if t = s.sys.Thread(v); !t.IsThread() {
-			return Failf("TYPE mismatch for thread object at %016x", v)
-		}
-	}
-	if t.Addr() == 0 {
-		return Failf("Unable to get the current thread")
-	}
-	p, err := t.Process()
-	if err != nil {
-		return err
-	}
-	s.setProcess(p)
-	regs, err := t.Registers(ctx)
-	if err == nil {
-		s.scope.thread = t
-		s.setRegisters(regs)
-	} else {
-		s.printf("Could not switch to thread. Error d0000147\n")
-		s.notef("%v", err)
-	}
-	s.showMexThread(ctx, p, t)
-	st, serr := t.Stack(ctx, maxFrames)
-	if err != nil || serr != nil {
-		if errors.Is(err, windows.ErrNotResident) {
-			s.printf("Kernel stack not resident\n")
-		}
-		return nil
-	}
-	width := len(fmt.Sprintf("%x", max(len(st.Frames)-1, 0)))
-	s.printf("%-*s Child-SP         Return           Call Site\n", width, "#")
-	for i, f := range st.Frames {
-		s.printf("%*x %016x %016x %s\n", width, i, f.SP, f.Return, s.frameName(ctx, f))
-	}
-	return ctx.Err()
-}
-
-// showMexThread prints the thread's row and the blocks that have something to say.
-func (s *Session) showMexThread(ctx context.Context, p windows.Process, t windows.Thread) {
-	r := s.threadRow(p, t)
-	state := r.state
-	if n, ok := t.RunsOn(ctx); ok {
-		state = fmt.Sprintf("Running on processor %d", n)
-	}
-	heads := []string{"Process", "Thread", "CID", ">UserTime", ">KernelTime", ">ContextSwitches", "Wait Reason", ">Time", "State"}
-	row := []string{fmt.Sprintf("%s (%016x)", r.process, p.Addr()), r.thread + " (E|K|W|R|V)", r.pid + "." + r.id, r.user, r.kernel, r.switches, r.reason, r.time, state}
-	if teb, err := t.TEB(); err == nil && teb != 0 {
-		heads = slices.Insert(heads, 3, "TEB")
-		row = slices.Insert(row, 3, fmt.Sprintf("%016x", teb))
-	}
-	g := newGrid(heads...)
-	g.add(row...)
-	g.plain(s, "")
-	if v, err := t.State(); err == nil && v == windows.StateWaiting {
-		w := newGrid("Object", "Type", "Other Waiters")
-		for o, err := range t.WaitObjects() {
-			if err != nil {
-				s.notef("%v", err)
-				break
-			}
-			w.add(fmt.Sprintf("%016x", o.Addr), o.Type, "")
-		}
-		if len(w.rows) > 0 {
-			s.printf("\nWaitBlockList:\n")
-			w.plain(s, "    ")
-		}
-	}
-	irps := newGrid("IRP")
-	for irp, err := range t.IRPs(ctx) {
-		if err != nil {
-			s.notef("%v", err)
-			break
-		}
-		irps.add(fmt.Sprintf("%016x", irp.Addr))
-	}
-	if len(irps.rows) > 0 {
-		s.printf("\nIrp List:\n")
-		irps.plain(s, "    ")
-	}
-	if r.priority != r.base {
-		d := t.Details()
-		b := newGrid("Current", "Base", "Decrement", "IO", "Page")
-		b.add(r.priority, r.base, fmt.Sprint(d.PriorityDecrement), fmt.Sprint(d.IoPriority), fmt.Sprint(d.PagePriority))
-		s.printf("\nPriority:\n")
-		b.plain(s, "    ")
-	}
-	s.printf("\n")
-}
+// waitModules only hand a wait on.
+var waitModules = []string{"nt", "ntdll", "kernelbase", "kernel32", "win32u", "win32k", "win32kfull", "win32kbase"}

@@ -205,6 +205,21 @@ func (s *Session) showWaits(t windows.Thread) {
 		}
 		s.printf("    %016x  %s\n", w.Addr, text)
 	}
+	s.showMessageWait(t)
+}
+
+// showMessageWait tells the answer that a thread waits for: WinDbg's words for a
+// message that is still in a queue; who works on one that was taken is a note.
+func (s *Session) showMessageWait(t windows.Thread) {
+	w, ok, err := t.MessageWait()
+	switch {
+	case err != nil:
+		s.notef("the message that thread %x waits for: %v", t.Addr(), err)
+	case ok && w.Port != 0:
+		s.printf("    Waiting for reply to ALPC Message %016x : queued at port %016x : owned by process %016x\n", w.Message, w.Port, w.Owner.Addr())
+	case ok:
+		s.notef("thread %x waits for the answer to ALPC message %x of process %x, which thread %x took", t.Addr(), w.Message, w.Owner.Addr(), w.Server)
+	}
 }
 
 func (s *Session) showThreadFigures(ctx context.Context, t windows.Thread, d windows.ThreadDetails) {

@@ -118,6 +118,7 @@ func (m *Machine) finishProcessor(c *cpu) {
 	for i := range uint64(32) {
 		k.link(o.addr("DispatcherReadyListHead") + 16*i)
 	}
+	m.linkReady(c)
 	for i := range uint64(17) {
 		k.U64(o.addr("LockQueue")+16*i+8, m.sym("KiBootDebuggerFlags"))
 	}

@@ -121,6 +121,7 @@ type Machine struct {
 	shared    map[string][]uint64 // frames of image pages that processes share
 	userBases map[string]uint64
 	resources []uint64
+	ready     []readyThread
 	cookie    uint64
 	deviceMap uint64
 	root      uint64 // the object directory "\"

@@ -243,26 +243,40 @@ func (t *handleTable) add(e handleEntry) uint64 {
 	return h
 }
 
-// finish writes the table's pages: one page, or a page of pointers to pages.
+// pagesPerTable is how many pages of entries a page of pointers leads to.
+const pagesPerTable = pageSize / 8
+
+// finish writes the table's pages: one page, a page of pointers to pages, or a
+// page of pointers to such. Where those are many, one page stands for all without
+// a used entry.
 func (t *handleTable) finish() {
 	k := t.m.Kernel
-	last := uint64(0)
+	last, used := uint64(0), map[uint64]bool{}
 	for h := range t.entries {
-		last = max(last, h)
+		last, used[h/0x400] = max(last, h), true
 	}
-	var pages []uint64
-	for range last/0x400 + 1 {
-		t.m.paged = roundUp(t.m.paged, pageSize)
-		pages = append(pages, t.m.allocPaged(pageSize))
+	count := last/0x400 + 1
+	pages, empty := make([]uint64, count), uint64(0)
+	for i := range pages {
+		switch {
+		case count <= pagesPerTable || used[uint64(i)]:
+			pages[i] = t.page()
+		case empty == 0:
+			empty = t.page()
+			fallthrough
+		default:
+			pages[i] = empty
+		}
 	}
 	code := pages[0]
-	if len(pages) > 1 {
-		t.m.paged = roundUp(t.m.paged, pageSize)
-		code = t.m.allocPaged(pageSize)
-		for i, p := range pages {
-			k.U64(code+8*uint64(i), p)
+	switch {
+	case count > pagesPerTable:
+		code = t.page() | 2
+		for i := 0; i < len(pages); i += pagesPerTable {
+			k.U64(code&^3+8*uint64(i/pagesPerTable), t.pointers(pages[i:min(i+pagesPerTable, len(pages))]))
 		}
-		code |= 1
+	case count > 1:
+		code = t.pointers(pages) | 1
 	}
 	for h, e := range t.entries {
 		at := pages[h/0x400] + h%0x400/4*16
@@ -272,6 +286,20 @@ func (t *handleTable) finish() {
 	o := k.obj("_HANDLE_TABLE", t.va).set("TableCode", code)
 	o.set("NextHandleNeedingPool", uint64(len(pages))*0x400)
 	o.set("FreeLists.HandleCount", uint64(max(len(t.entries), t.count)))
+}
+
+func (t *handleTable) page() uint64 {
+	t.m.paged = roundUp(t.m.paged, pageSize)
+	return t.m.allocPaged(pageSize)
+}
+
+// pointers makes a page of pointers.
+func (t *handleTable) pointers(to []uint64) uint64 {
+	at := t.page()
+	for i, p := range to {
+		t.m.Kernel.U64(at+8*uint64(i), p)
+	}
+	return at
 }
 
 // NewResource makes an _ERESOURCE that one thread owns and another wants.

@@ -194,6 +194,9 @@ func (p *Process) Symbol(name string) uint64 {
 	return e.base + uint64(e.im.Sym(sym))
 }
 
+// SkipHandles makes value the next handle that the process is given.
+func (p *Process) SkipHandles(value uint64) { p.handles.next = value }
+
 // AddHandle gives the process a handle to an object.
 func (p *Process) AddHandle(body uint64, access uint32, attributes uint64) uint64 {
 	header := body - uint64(p.m.l.offset("_OBJECT_HEADER", "Body"))

@@ -315,11 +315,7 @@ func (t *Thread) setWait(reason string) {
 			b.set("WaitType", 0)
 		}
 		head := obj + uint64(t.p.m.l.offset("_DISPATCHER_HEADER", "WaitListHead"))
-		entry, last := b.addr("WaitListEntry"), k.u64(head+8)
-		k.U64(entry, head)
-		k.U64(entry+8, last)
-		k.U64(last, entry)
-		k.U64(head+8, entry)
+		k.append(head, b.addr("WaitListEntry"))
 	}
 }
 

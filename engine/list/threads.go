@@ -18,6 +18,8 @@ type Thread struct {
 	State             string       `json:"state,omitempty"`
 	WaitReason        string       `json:"waitReason,omitempty"` // waiting threads
 	WaitObjects       []WaitObject `json:"waitObjects,omitempty"`
+	MessageWait       *MessageWait `json:"messageWait,omitempty"` // threads that wait for an answer
+	IRPs              []Hex        `json:"irps,omitempty"`        // requests that are under way
 	Priority          *int64       `json:"priority,omitempty"`
 	BasePriority      *int64       `json:"basePriority,omitempty"`
 	Created           *Time        `json:"created,omitempty"`
@@ -38,6 +40,16 @@ type WaitObject struct {
 	Object Hex    `json:"object"`
 	Type   string `json:"type"`
 	Name   string `json:"name,omitempty"`
+	Owner  Hex    `json:"owner,omitzero"`  // the thread that holds a mutant
+	Limit  int64  `json:"limit,omitempty"` // of a semaphore
+}
+
+// A MessageWait is a wait for the answer to an ALPC message.
+type MessageWait struct {
+	Message Hex `json:"message"`
+	Port    Hex `json:"port,omitzero"`    // whose queue it is still in
+	Process Hex `json:"process,omitzero"` // the port's owner
+	Thread  Hex `json:"thread,omitzero"`  // that took the message
 }
 
 // Threads yields the threads of the processes that keep accepts, process by
@@ -98,6 +110,7 @@ func NewThread(ctx context.Context, p windows.Process, t windows.Thread) Thread 
 		v.TEB = readHex(u, "teb", teb, err)
 	}
 	v.readState(ctx, t)
+	v.readRequests(ctx, t)
 	n, err := t.Priority()
 	v.Priority = read(u, "priority", n, err)
 	n, err = t.BasePriority()
@@ -123,6 +136,20 @@ func NewThread(ctx context.Context, p windows.Process, t windows.Thread) Thread 
 	name, err := t.Name()
 	v.Name = readText(u, "name", name, err)
 	return v
+}
+
+// readRequests reads the requests of the thread, where types tell how.
+func (v *Thread) readRequests(ctx context.Context, t windows.Thread) {
+	if _, err := t.System().Type("_IRP"); err != nil {
+		return
+	}
+	for irp, err := range t.IRPs(ctx) {
+		if err != nil {
+			v.Unreadable.add("irps", err)
+			return
+		}
+		v.IRPs = append(v.IRPs, Hex(irp.Addr))
+	}
 }
 
 func (v *Thread) readState(ctx context.Context, t windows.Thread) {
@@ -156,7 +183,14 @@ func (v *Thread) readState(ctx context.Context, t windows.Thread) {
 			u.add("waitObjects", err)
 			return
 		}
-		v.WaitObjects = append(v.WaitObjects, WaitObject{Hex(w.Addr), w.Type, w.Name})
+		v.WaitObjects = append(v.WaitObjects, WaitObject{Hex(w.Addr), w.Type, w.Name, Hex(w.Owner), w.Limit})
+	}
+	w, waits, err := t.MessageWait()
+	if err != nil {
+		u.add("messageWait", err)
+	}
+	if waits {
+		v.MessageWait = &MessageWait{Hex(w.Message), Hex(w.Port), Hex(w.Owner.Addr()), Hex(w.Server)}
 	}
 }
 
