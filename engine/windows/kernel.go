@@ -38,7 +38,7 @@ func (s *System) readKDBG(addr uint64) (*KDBG, error) {
 const maxKernelSize = 64 << 20
 
 // findKernel returns the base of the kernel's image, and its size where it is known.
-func (s *System) findKernel() (base, size uint64, err error) {
+func (s *System) findKernel(ctx context.Context) (base, size uint64, err error) {
 	if s.kdbg != nil && s.kdbg.KernBase != 0 {
 		return s.kdbg.KernBase, s.loadedSize(s.kdbg.KernBase), nil
 	}
@@ -59,6 +59,9 @@ func (s *System) findKernel() (base, size uint64, err error) {
 		if base, ok := s.scanDown(inside); ok {
 			return base, 0, nil
 		}
+	}
+	if base, ok := s.baseBySymbols(ctx); ok {
+		return base, 0, nil
 	}
 	return 0, 0, fmt.Errorf("no kernel image found: neither by the KDBG, nor by the list of modules at %#x, nor below it: %w", list, errOrNot(err))
 }

@@ -84,6 +84,11 @@ func (m *Module) CodeView() (pe.CodeView, error) {
 	if unread := (*memory.ReadError)(nil); !errors.As(err, &unread) {
 		return pe.CodeView{}, err // there is none
 	}
+	if m.sys != nil && m == m.sys.nt {
+		if cv, ok := m.sys.scanKernelCodeView(); ok {
+			return cv, nil
+		}
+	}
 	id := m.elsewhere(context.Background())
 	switch {
 	case id.header == nil:

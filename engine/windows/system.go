@@ -75,7 +75,7 @@ func Open(ctx context.Context, f *dump.File, finder *symbols.Finder) (*System, e
 		s.openPaging()
 	}
 	s.findKDBG()
-	base, size, err := s.findKernel()
+	base, size, err := s.findKernel(ctx)
 	if err != nil {
 		s.problems = append(s.problems, err)
 		return s, nil
@@ -86,6 +86,8 @@ func Open(ctx context.Context, f *dump.File, finder *symbols.Finder) (*System, e
 	if img, err := s.nt.Image(); err == nil {
 		s.nt.TimeDateStamp, s.nt.CheckSum, s.nt.HasTimeDateStamp = img.TimeDateStamp, img.CheckSum, true
 		s.nt.Size = uint64(img.SizeOfImage)
+	} else {
+		s.headerlessKernel(err)
 	}
 	s.attachKernelSymbols(ctx)
 	return s, ctx.Err()
