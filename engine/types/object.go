@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"unicode/utf16"
 
@@ -314,8 +315,10 @@ func (o Object) fail(err error) Object {
 const maxList = 1 << 24
 
 // ListEntries walks the LIST_ENTRY at head and yields the structures of type t
-// that hold it at the member link. Entries are yielded until the list closes;
-// a list that cannot be followed to its end yields one last pair with an error.
+// that hold it at the member link. Entries are yielded until the list closes.
+// One that cannot be followed to its end is walked from the end, too, so that a
+// single page that is missing does not hide what lies behind it; one last pair
+// has the error then.
 func ListEntries(head Object, t *Type, link string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		stop := func(err error) { yield(Object{}, fmt.Errorf("list %#x: %w", head.addr, err)) }
@@ -331,20 +334,19 @@ func ListEntries(head Object, t *Type, link string) iter.Seq2[Object, error] {
 		seen := map[uint64]bool{head.addr: true}
 		for at := head.addr; ; {
 			next, err := memory.ReadUint(head.space, at, int(head.pointerSize()))
-			switch {
-			case err != nil:
+			if err == nil && next == head.addr {
+				return
+			}
+			if err == nil {
+				err = badLink(next, seen)
+			}
+			if err != nil {
+				for _, e := range head.entriesFromEnd(seen) {
+					if !yield(NewObject(head.space, t, e-field.addr), nil) {
+						return
+					}
+				}
 				stop(err)
-				return
-			case next == head.addr:
-				return
-			case seen[next]:
-				stop(fmt.Errorf("cycle at %#x after %d entries", next, len(seen)-1))
-				return
-			case next == 0:
-				stop(fmt.Errorf("null link after %d entries", len(seen)-1))
-				return
-			case len(seen) > maxList:
-				stop(fmt.Errorf("more than %d entries", maxList))
 				return
 			}
 			seen[next] = true
@@ -353,6 +355,36 @@ func ListEntries(head Object, t *Type, link string) iter.Seq2[Object, error] {
 			}
 			at = next
 		}
+	}
+}
+
+// badLink says why a list does not go on at next.
+func badLink(next uint64, seen map[uint64]bool) error {
+	switch {
+	case seen[next]:
+		return fmt.Errorf("cycle at %#x after %d entries", next, len(seen)-1)
+	case next == 0:
+		return fmt.Errorf("null link after %d entries", len(seen)-1)
+	case len(seen) > maxList:
+		return fmt.Errorf("more than %d entries", maxList)
+	}
+	return nil
+}
+
+// entriesFromEnd follows the links back from a list's end, up to where it was
+// broken, and returns what was not seen yet in the order of the list.
+func (o Object) entriesFromEnd(seen map[uint64]bool) []uint64 {
+	var found []uint64
+	size := o.pointerSize()
+	for at := o.addr; ; {
+		back, err := memory.ReadUint(o.space, at+size, int(size))
+		if err != nil || badLink(back, seen) != nil {
+			slices.Reverse(found)
+			return found
+		}
+		seen[back] = true
+		found = append(found, back)
+		at = back
 	}
 }
 

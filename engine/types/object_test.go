@@ -99,6 +99,18 @@ func TestListEntries(t *testing.T) {
 		binary.LittleEndian.PutUint64(m.bytes[off:], to)
 		return m
 	}
+	// back gives the list the links that lead from its end to its beginning.
+	back := func(m flat) flat {
+		n := len(m.bytes)/0x40 - 1
+		prev := uint64(base)
+		for i := 1; i <= n; i++ {
+			at := base + 0x40*uint64(i) + 8
+			binary.LittleEndian.PutUint64(m.bytes[at-base+8:], prev)
+			prev = at
+		}
+		binary.LittleEndian.PutUint64(m.bytes[8:], prev)
+		return m
+	}
 	tests := []struct {
 		name string
 		m    flat
@@ -110,6 +122,7 @@ func TestListEntries(t *testing.T) {
 		{"cycle", link(nodes(3), 3, base+0x40*2+8), 3, "cycle"},
 		{"null link", link(nodes(3), 2, 0), 2, "null link"},
 		{"out of memory", link(nodes(3), 2, 0x999000), 3, "not mapped"},
+		{"from the end", back(link(nodes(5), 2, 0)), 5, "null link"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
