@@ -18,16 +18,21 @@ import (
 
 // A console runs examples on the demo dump.
 type console struct {
-	dir    string
-	target *engine.Target
+	dir     string // of the dump, its symbols, and what examples write
+	sources string // of the demo's programs
+	target  *engine.Target
 }
 
-func newConsole(ctx context.Context) (*console, error) {
+func newConsole(ctx context.Context, sources string) (*console, error) {
+	sources, err := filepath.Abs(sources)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "kdap-manual")
 	if err != nil {
 		return nil, err
 	}
-	c := &console{dir: dir}
+	c := &console{dir: dir, sources: sources}
 	dump, symbols, err := demo.Write(filepath.Join(dir, "demo"))
 	if err == nil {
 		c.target, err = engine.Open(ctx, dump, engine.Options{SymbolPath: symbols, ImagePath: symbols, CacheDir: filepath.Join(dir, "cache")})
@@ -54,8 +59,9 @@ const defaultLines = 24
 // examples fills in the output of a page's examples, and tells which failed.
 // They run one after the other in one session.
 func (c *console) examples(ctx context.Context, text string) (filled string, failed []string, err error) {
-	s := command.NewSession(c.target, command.Options{DumpPath: "demo.dmp", CommandLine: "kdap shell demo.dmp"})
+	s := command.NewSession(c.target, command.Options{DumpPath: "demo.dmp", CommandLine: "kdap shell demo.dmp", OutputDir: c.dir})
 	defer s.Close()
+	s.SetSourcePath(c.sources)
 	var out strings.Builder
 	lines := strings.SplitAfter(text, "\n")
 	for i := 0; i < len(lines); i++ {
@@ -103,8 +109,8 @@ func (c *console) examples(ctx context.Context, text string) (filled string, fai
 	return out.String(), failed, nil
 }
 
-// run returns what a command prints, with the folder of the dump as the reader
-// would have it, also when the command fails.
+// run returns what a command prints, also when it fails. Files of the demo are
+// named as if they lay where the reader is.
 func (c *console) run(ctx context.Context, s *command.Session, line string) (string, error) {
 	var b bytes.Buffer
 	ctx, cancel := context.WithTimeout(ctx, longest)
@@ -118,8 +124,10 @@ func (c *console) run(ctx context.Context, s *command.Session, line string) (str
 	}
 	var text strings.Builder
 	for l := range strings.Lines(b.String()) {
-		if strings.Contains(l, c.dir) {
-			l = filepath.ToSlash(strings.ReplaceAll(l, c.dir+string(filepath.Separator), ""))
+		for _, folder := range []string{c.dir, filepath.Dir(c.sources)} {
+			if strings.Contains(l, folder) {
+				l = filepath.ToSlash(strings.ReplaceAll(l, folder+string(filepath.Separator), ""))
+			}
 		}
 		text.WriteString(strings.TrimRight(l, " \r\n") + "\n")
 	}

@@ -35,7 +35,7 @@ func Generate(ctx context.Context, dir string, only []string) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	console, err := newConsole(ctx)
+	console, err := newConsole(ctx, filepath.Join(dir, "..", "..", "testdata", "src"))
 	if err != nil {
 		return nil, err
 	}

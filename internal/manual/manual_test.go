@@ -33,12 +33,9 @@ func TestCurrent(t *testing.T) {
 // does nothing here.
 var refused = map[string]string{
 	"!drivers":                "drivers.md",            // never does more
-	".logopen story.log":      "log.md",                // without --output-dir
-	`$$><C:\none.txt`:         "scripts.md",            // the manual's sessions read no files
 	".exptr 0":                "exception-pointers.md", // no process of the demo left one
 	"!errrec nt":              "errrec.md",             // the same
 	".fiber":                  "fiber.md",              // no thread of the demo runs one
-	".tlist":                  "tlist.md",              // of another computer than the dump's
 	"!token ffffc58f410101b0": "security.md",           // the demo's tokens are bare
 }
 
