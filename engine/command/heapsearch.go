@@ -32,9 +32,9 @@ func (h *heapCall) leaks(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if i == 0 {
-			h.blockHead(b.Heap)
+			h.blockHead(*b.Heap)
 		}
-		h.blockRow(b.Heap, b.Block)
+		h.blockRow(*b.Heap, b.Block)
 	}
 	h.s.printf("%d potential unreachable blocks were detected.\n", len(l.Blocks))
 	return nil

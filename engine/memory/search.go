@@ -32,6 +32,14 @@ func Search(ctx context.Context, s Space, q Query, hit func(va uint64) bool) err
 		return nil
 	}
 	q.Step = max(q.Step, 1)
+	if q.Last-q.First < searchWindow { // no work for many
+		for _, va := range searchIn(ctx, s, q, window{q.First, q.Last}, nil) {
+			if !hit(va) {
+				break
+			}
+		}
+		return ctx.Err()
+	}
 	return InOrder(ctx, windows(s, q.First, q.Last), func(w window, out []uint64) []uint64 {
 		return searchIn(ctx, s, q, w, out)
 	}, hit)

@@ -81,3 +81,11 @@ func BenchmarkSearch(b *testing.B) {
 		Search(b.Context(), space, Query{First: 0, Last: 0x10000 + uint64(len(data)), Pattern: []byte("needle")}, func(uint64) bool { return true })
 	}
 }
+
+// BenchmarkSearchBlock is a search of what a heap's block has.
+func BenchmarkSearchBlock(b *testing.B) {
+	space := NewBlocks([]Block{{0x10000, make([]byte, 512)}})
+	for b.Loop() {
+		Search(b.Context(), space, Query{First: 0x10000, Last: 0x101ff, Pattern: []byte("needle")}, func(uint64) bool { return true })
+	}
+}

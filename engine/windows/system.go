@@ -56,6 +56,9 @@ type System struct {
 	drivesOnce sync.Once
 	drives     map[string]string // volume, lower case → "C:"
 
+	unloadedOnce sync.Once
+	unloaded     []unloadedSlot
+
 	crashOnce      sync.Once
 	crashProcessor int
 

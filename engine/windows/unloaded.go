@@ -28,9 +28,31 @@ const (
 	unloadedTime  = 0x20
 )
 
+// An unloadedSlot is what was read of an entry.
+type unloadedSlot struct {
+	driver UnloadedDriver
+	err    error
+}
+
 // UnloadedDrivers yields the remembered drivers, the last unloaded first; of a
-// user minidump the modules it remembers.
+// user minidump the modules it remembers. They are read once: every address
+// that no module has is looked for in them.
 func (s *System) UnloadedDrivers() iter.Seq2[UnloadedDriver, error] {
+	s.unloadedOnce.Do(func() {
+		for d, err := range s.readUnloaded() {
+			s.unloaded = append(s.unloaded, unloadedSlot{d, err})
+		}
+	})
+	return func(yield func(UnloadedDriver, error) bool) {
+		for _, u := range s.unloaded {
+			if !yield(u.driver, u.err) {
+				return
+			}
+		}
+	}
+}
+
+func (s *System) readUnloaded() iter.Seq2[UnloadedDriver, error] {
 	return func(yield func(UnloadedDriver, error) bool) {
 		if s.user != nil {
 			for _, m := range s.user.file.Unloaded {

@@ -23,13 +23,27 @@ const scanPiece = 1 << 20
 // read, in the order of addresses, until visit returns false. It fails with the
 // context only.
 func (p *Process) Words(ctx context.Context, visit func(at, value uint64) bool) error {
+	return p.words(ctx, nil, visit)
+}
+
+// words is Words without the words that begin in some ranges, which are sorted.
+func (p *Process) words(ctx context.Context, without []Range, visit func(at, value uint64) bool) error {
 	space := p.peb.Object().Space()
 	buf := make([]byte, scanPiece)
 	for va := uint64(firstUser); va < lastUser; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := space.Read(va, buf)
+		i, _ := slices.BinarySearchFunc(without, va+1, func(r Range, va uint64) int { return cmp.Compare(r.Address, va) })
+		if i > 0 && va-without[i-1].Address < without[i-1].Size {
+			va = (without[i-1].Address + without[i-1].Size + 7) &^ 7
+			continue
+		}
+		piece := buf
+		if i < len(without) {
+			piece = buf[:min(uint64(len(buf)), (without[i].Address-va+7)&^7)]
+		}
+		n, err := space.Read(va, piece)
 		n &^= 7
 		for i := 0; i < n; i += 8 {
 			if !visit(va+uint64(i), binary.LittleEndian.Uint64(buf[i:])) {
@@ -51,7 +65,7 @@ func (p *Process) Words(ctx context.Context, visit func(at, value uint64) bool) 
 
 // A HeapBlock is a busy block and the heap it is of.
 type HeapBlock struct {
-	Heap Heap
+	Heap *Heap
 	Block
 }
 
@@ -62,7 +76,8 @@ type Leak struct {
 	Errs        []error // what of the heaps could not be read
 }
 
-// maxLeakBlocks bounds what a search for leaks holds: some 100 bytes a block.
+// maxLeakBlocks bounds what a search for leaks holds: 24 bytes a block, and some
+// 150 for each that it finds.
 const maxLeakBlocks = 1 << 23
 
 // Unreachable returns the busy blocks that no pointer leads to: none outside the
@@ -91,13 +106,13 @@ func (p *Process) Unreachable(ctx context.Context) (Leak, error) {
 			}
 			l.Busy++
 			l.Bytes += b.Size
-			s.blocks = append(s.blocks, leakBlock{HeapBlock: HeapBlock{h, b}})
+			s.blocks = append(s.blocks, leakBlock{address: b.Address, size: max(b.Size, 1)})
 		}
 	}
-	slices.SortFunc(s.blocks, func(a, b leakBlock) int { return cmp.Compare(a.Address, b.Address) })
+	slices.SortFunc(s.blocks, func(a, b leakBlock) int { return cmp.Compare(a.address, b.address) })
 	slices.SortFunc(s.inside, func(a, b Range) int { return cmp.Compare(a.Address, b.Address) })
-	err := p.Words(ctx, func(at, value uint64) bool {
-		if !s.within(at) {
+	err := p.words(ctx, s.inside, func(at, value uint64) bool {
+		if _, ok := s.block(at); !ok {
 			s.word(value)
 		}
 		return true
@@ -105,12 +120,40 @@ func (p *Process) Unreachable(ctx context.Context) (Leak, error) {
 	if err == nil {
 		err = s.follow(ctx, p.peb.Object().Space())
 	}
-	for _, b := range s.blocks {
-		if !b.reached {
-			l.Blocks = append(l.Blocks, b.HeapBlock)
-		}
+	if err == nil {
+		l.Blocks, err = s.unreached(ctx, p)
 	}
 	return l, err
+}
+
+// unreached looks up once more the blocks that were not reached: while the
+// search goes on it holds no more of a block than where it lies.
+func (s *leakSearch) unreached(ctx context.Context, p *Process) ([]HeapBlock, error) {
+	count := 0
+	for _, b := range s.blocks {
+		if !b.reached {
+			count++
+		}
+	}
+	if count == 0 {
+		return nil, nil
+	}
+	out := make([]HeapBlock, 0, count)
+	for h, err := range p.Heaps(ctx) {
+		if err != nil {
+			continue // it was noted
+		}
+		for b := range h.Blocks(ctx) {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if i, ok := s.block(b.Address); ok && b.Busy && s.blocks[i].address == b.Address && !s.blocks[i].reached {
+				out = append(out, HeapBlock{&h, b})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b HeapBlock) int { return cmp.Compare(a.Address, b.Address) })
+	return out, nil
 }
 
 func (l *Leak) note(err error) {
@@ -120,8 +163,8 @@ func (l *Leak) note(err error) {
 }
 
 type leakBlock struct {
-	HeapBlock
-	reached bool
+	address, size uint64
+	reached       bool
 }
 
 type leakSearch struct {
@@ -144,24 +187,16 @@ func (s *leakSearch) heapMemory(ctx context.Context, h Heap) {
 	}
 }
 
-// within reports whether an address lies in a heap.
-func (s *leakSearch) within(at uint64) bool {
-	i, _ := slices.BinarySearchFunc(s.inside, at+1, func(r Range, va uint64) int { return cmp.Compare(r.Address, va) })
-	if i > 0 && at-s.inside[i-1].Address < s.inside[i-1].Size {
-		return true
-	}
-	_, ok := s.block(at)
-	return ok
-}
-
 // block finds the busy block that an address lies in.
 func (s *leakSearch) block(va uint64) (int, bool) {
-	i, _ := slices.BinarySearchFunc(s.blocks, va+1, func(b leakBlock, va uint64) int { return cmp.Compare(b.Address, va) })
+	if n := len(s.blocks); n == 0 || va < s.blocks[0].address || va-s.blocks[n-1].address >= s.blocks[n-1].size && va > s.blocks[n-1].address {
+		return 0, false // as most words are
+	}
+	i, _ := slices.BinarySearchFunc(s.blocks, va+1, func(b leakBlock, va uint64) int { return cmp.Compare(b.address, va) })
 	if i == 0 {
 		return 0, false
 	}
-	b := s.blocks[i-1].Block
-	return i - 1, va-b.Address < max(b.Size, 1)
+	return i - 1, va-s.blocks[i-1].address < s.blocks[i-1].size
 }
 
 // word reaches what a word can point to; in a 32-bit program it is two.
@@ -189,7 +224,7 @@ func (s *leakSearch) follow(ctx context.Context, space memory.Space) error {
 		}
 		b := s.blocks[s.todo[len(s.todo)-1]]
 		s.todo = s.todo[:len(s.todo)-1]
-		for at, end := b.Address, b.Address+b.Size; at+8 <= end; {
+		for at, end := b.address, b.address+b.size; at+8 <= end; {
 			n, err := space.Read(at, buf[:min(uint64(len(buf)), end-at)])
 			n &^= 7
 			for i := 0; i < n; i += 8 {

@@ -112,3 +112,35 @@ func compareBlocks(t *testing.T, h heap.Heap, busy map[uint64]uint64, freed map[
 		t.Errorf("%d uncommitted ranges, %d counted", gaps, n.UCRs)
 	}
 }
+
+// BenchmarkUnreachable looks for leaks in a heap of 60,000 blocks, of which a
+// list reaches half.
+func BenchmarkUnreachable(b *testing.B) {
+	m := dumptest.SmallWith(dumptest.Options{Runs: []dumptest.Run{{Base: 1, Count: 0x9e}, {Base: 0x100, Count: 0x8000}}})
+	p := m.AddProcess(dumptest.ProcessOptions{PPID: 4, Name: "heaps.exe", Image: "svchost.exe"})
+	h := p.NewHeap(dumptest.HeapOptions{})
+	head := p.Reserve(0x1000)
+	for i := range 60_000 {
+		if user := h.Alloc(uint64(16 + i%50*8)); i%2 == 0 {
+			p.Space.U64(head, user)
+			head = user
+		}
+	}
+	path, symbols := dumptest.WriteFile(b, m.Finish())
+	target, err := engine.Open(b.Context(), path, engine.Options{SymbolPath: symbols, ImagePath: symbols, CacheDir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer target.Close()
+	owner, err := heap.Of(target.System.Process(p.EPROCESS()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		l, err := owner.Unreachable(b.Context())
+		if err != nil || len(l.Blocks) < 30_000 || len(l.Blocks) > 31_000 {
+			b.Fatalf("%d of %d blocks, %v", len(l.Blocks), l.Busy, err)
+		}
+	}
+}
