@@ -307,9 +307,15 @@ func (t *Thread) setWait(reason string) {
 	if len(objects) == 0 {
 		return
 	}
-	t.o.set("Tcb.WaitBlockList", t.o.addr("Tcb.WaitBlock"))
-	for i, obj := range objects[:min(len(objects), 4)] {
-		b := k.obj("_KWAIT_BLOCK", t.o.addr("Tcb.WaitBlock")+uint64(i*t.p.m.l.size("_KWAIT_BLOCK")))
+	first := t.o.addr("Tcb.WaitBlock")
+	at := func(i int) uint64 { return first + uint64(i*t.p.m.l.size("_KWAIT_BLOCK")) }
+	t.o.set("Tcb.WaitBlockList", first)
+	objects = objects[:min(len(objects), 4)]
+	for i, obj := range objects {
+		b := k.obj("_KWAIT_BLOCK", at(i))
+		if t.p.m.opts.Relative == "older" {
+			b.set("NextWaitBlock", at((i+1)%len(objects)))
+		}
 		b.set("Object", obj).set("Thread", t.va).set("WaitType", 1).set("BlockState", 4).set("WaitKey", uint64(i))
 		if t.opt.WaitAll {
 			b.set("WaitType", 0)

@@ -230,14 +230,9 @@ const maxWaitBlocks = 64
 // whose wait is over, but that has not run yet, are the last wait's.
 func (t Thread) WaitObjects() iter.Seq2[WaitObject, error] {
 	return func(yield func(WaitObject, error) bool) {
-		count, err := t.tcb("WaitBlockCount").Uint()
-		if err != nil {
-			yield(WaitObject{}, err)
-			return
-		}
-		list := t.tcb("WaitBlockList")
-		for i := range min(count, maxWaitBlocks) {
-			addr, err := list.Index(int(i)).Field("Object").Uint()
+		i := 0
+		for block := range t.waitBlocks {
+			addr, err := block.Field("Object").Uint()
 			if errors.Is(err, types.ErrNull) {
 				return // no wait blocks at all
 			}
@@ -248,6 +243,38 @@ func (t Thread) WaitObjects() iter.Seq2[WaitObject, error] {
 			if !yield(t.sys.WaitObject(addr), nil) {
 				return
 			}
+			i++
+		}
+	}
+}
+
+// waitBlocks yields the thread's wait blocks: an array since Windows 8, whose
+// number is counted; before that a ring of them.
+func (t Thread) waitBlocks(yield func(types.Object) bool) {
+	list := t.tcb("WaitBlockList")
+	count, err := t.tcb("WaitBlockCount").Uint()
+	var missing *types.NoFieldError
+	if !errors.As(err, &missing) {
+		if err != nil {
+			yield(types.Failed(err))
+			return
+		}
+		for i := range min(count, maxWaitBlocks) {
+			if !yield(list.Index(int(i))) {
+				return
+			}
+		}
+		return
+	}
+	first := list.Deref()
+	block := first
+	for range maxWaitBlocks + 1 { // and the one of the timeout
+		if !yield(block) {
+			return
+		}
+		block = block.Field("NextWaitBlock").Deref()
+		if block.Addr() == first.Addr() || errors.Is(block.Err(), types.ErrNull) {
+			return
 		}
 	}
 }
