@@ -78,24 +78,14 @@ type OwnedThread struct {
 
 // AllThreads yields the views behind Threads.
 func AllThreads(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[OwnedThread, error] {
-	return func(yield func(OwnedThread, error) bool) {
-		for p, err := range AllProcesses(ctx, sys) {
-			if err != nil {
-				if !yield(OwnedThread{}, err) {
-					return
-				}
-				continue
-			}
-			if !keep.Process(p) {
-				continue
-			}
-			for t, err := range p.Threads(ctx) {
-				if !yield(OwnedThread{p, t}, err) {
-					return
-				}
+	return ofProcesses(AllProcesses(ctx, sys), keep, func(p windows.Process, yield func(OwnedThread, error) bool) bool {
+		for t, err := range p.Threads(ctx) {
+			if !yield(OwnedThread{p, t}, err) {
+				return false
 			}
 		}
-	}
+		return true
+	})
 }
 
 // NewThread reads the values of one thread of process p.
