@@ -43,6 +43,16 @@ func (p Process) vadRoot() (uint64, error) {
 	return p.obj.FirstField("VadRoot.Root", "VadRoot.BalancedRoot.RightChild").Uint()
 }
 
+// vadLeft and vadRight are the links of a node: those of a balanced tree, of the
+// table of Windows 8, and of Windows 7, where they are members of the node.
+func vadLeft(node types.Object) types.Object {
+	return node.FirstField("VadNode.Left", "VadNode.LeftChild", "LeftChild")
+}
+
+func vadRight(node types.Object) types.Object {
+	return node.FirstField("VadNode.Right", "VadNode.RightChild", "RightChild")
+}
+
 // VADsFrom is VADs for the part of the tree below a node. Levels count from it.
 func (p Process) VADsFrom(ctx context.Context, root uint64) iter.Seq2[VAD, error] {
 	return func(yield func(VAD, error) bool) {
@@ -82,7 +92,7 @@ func (w *vadWalk) node(addr uint64, level int) bool {
 	}
 	w.seen[addr] = true
 	obj := types.NewObject(w.proc.sys.Kernel(), w.short, addr)
-	left, err := obj.FirstField("VadNode.Left", "VadNode.LeftChild").Uint()
+	left, err := vadLeft(obj).Uint()
 	if err != nil {
 		return w.yield(VAD{}, fmt.Errorf("VAD %#x: %w", addr, err))
 	}
@@ -96,7 +106,7 @@ func (w *vadWalk) node(addr uint64, level int) bool {
 	if !w.yield(v, err) {
 		return false
 	}
-	right, err := obj.FirstField("VadNode.Right", "VadNode.RightChild").Uint()
+	right, err := vadRight(obj).Uint()
 	if err != nil {
 		return w.yield(VAD{}, fmt.Errorf("VAD %#x: %w", addr, err))
 	}

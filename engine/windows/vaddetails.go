@@ -177,12 +177,12 @@ func (p Process) VADAt(va uint64) (VAD, bool, error) {
 		if err != nil {
 			return VAD{}, false, fmt.Errorf("VAD %#x: %w", at, err)
 		}
-		next := obj.FirstField("VadNode.Left", "VadNode.LeftChild")
+		next := vadLeft(obj)
 		switch {
 		case v.Contains(va):
 			return v, true, nil
 		case va > v.End:
-			next = obj.FirstField("VadNode.Right", "VadNode.RightChild")
+			next = vadRight(obj)
 		}
 		if at, err = next.Uint(); err != nil {
 			return VAD{}, false, fmt.Errorf("VAD %#x: %w", v.Addr(), err)
