@@ -3,18 +3,12 @@ package command
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"kdap/engine"
-	"kdap/engine/dumptest"
-	"kdap/engine/list"
 	"kdap/internal/truth"
 )
 
@@ -22,7 +16,7 @@ import (
 // of the console is among them.
 func documentedLines(t testing.TB) []string {
 	t.Helper()
-	pages, err := filepath.Glob(filepath.Join(truth.Root(), "docs", "commands", "*.md"))
+	pages, err := filepath.Glob(filepath.Join(truth.Root(t), "docs", "commands", "*.md"))
 	if err != nil || len(pages) == 0 {
 		t.Fatal("no manual: ", err)
 	}
