@@ -99,7 +99,7 @@ func (s *Session) showLdr32(ctx context.Context, p windows.Process, peb windows.
 // printLdrModule prints a module's row of !peb.
 func (s *Session) printLdrModule(m *windows.Module) {
 	stamp := time.Unix(int64(m.TimeDateStamp), 0).UTC().Format("Jan 02 15:04:05 2006")
-	s.printf("%20s %08x %s %s\n", fmt.Sprintf("%x", m.Base), m.TimeDateStamp, stamp, visible(m.Path))
+	s.printf("    %20x %08x %s %s\n", m.Base, m.TimeDateStamp, stamp, visible(m.Path))
 }
 
 func (s *Session) showParameters32(ctx context.Context, peb windows.Block32) error {

@@ -63,13 +63,13 @@ func (s *Session) driverArgument(ctx context.Context, word string) (windows.Driv
 		return d, Failf("Driver object %s not found", word)
 	}
 	addr, err := s.evaluate(word)
-	if err != nil {
+	if d = s.sys.Driver(addr); err == nil && d.IsDriver() {
+		return d, nil
+	}
+	if err != nil || s.moduleNamed(ctx, word) != nil {
 		return d, Failf(`Driver object \Driver\%s not found`, word)
 	}
-	if d = s.sys.Driver(addr); !d.IsDriver() {
-		return d, Failf("%016x is not a driver object", addr)
-	}
-	return d, nil
+	return d, Failf("%016x is not a driver object", addr)
 }
 
 func (s *Session) showDriver(ctx context.Context, d windows.Driver, flags uint64) error {

@@ -72,7 +72,9 @@ func (q *threadQuery) addThread(ctx context.Context, s *Session, t windows.Threa
 			s.notef("%v", err)
 			break
 		}
-		q.add(o.Addr, o.Addr, "%s %016x", o.Type, o.Addr)
+		if o.Addr != 0 { // waits by thread id have no object
+			q.add(o.Addr, o.Addr, "%s %016x", o.Type, o.Addr)
+		}
 		if o.Owner != 0 {
 			q.add(o.Owner, o.Owner, "owner %016x", o.Owner)
 		}

@@ -62,7 +62,7 @@ func runHandle(ctx context.Context, s *Session, c *Call) error {
 	case a.flags&handleKernel != 0:
 		table, err := s.sys.KernelHandleTable(ctx)
 		if err != nil {
-			return Failf("Unable to read the kernel handle table: %v", err)
+			return s.unable("Unable to read the kernel handle table", err)
 		}
 		s.printf("\n")
 		return s.showHandles(ctx, a, table, true)
@@ -88,12 +88,9 @@ func (s *Session) handleProcess(ctx context.Context, v uint64) (windows.Process,
 	}
 	p := s.sys.Process(v)
 	if v>>47 == 0 { // no kernel address: a process id
-		s.printf("Searching for Process with Cid == %x\n", v)
-		var err error
-		if p, err = s.sys.ProcessByPID(ctx, v); err != nil {
-			return p, Failf("Process not found")
-		}
-	} else if !p.IsProcess() {
+		return s.searchProcess(ctx, v)
+	}
+	if !p.IsProcess() {
 		return p, Failf("TYPE mismatch for process object at %016x", v)
 	}
 	return p, nil

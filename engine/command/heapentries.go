@@ -178,7 +178,7 @@ func (h *heapCall) showFree(ctx context.Context, p heap.Heap, n heap.Numbers, bl
 		h.s.notef("%v", err)
 		return
 	}
-	h.s.printf("    FreeList[ 00 ] at %s: %s . %s  ", heapAddr(p, n.FreeLists), heapAddr(p, last), heapAddr(p, first))
+	h.s.printf("    FreeList[ 00 ] at %s: %s . %s", heapAddr(p, n.FreeLists), heapAddr(p, last), heapAddr(p, first))
 	if !blocks {
 		count, err := p.FreeList(ctx)
 		if err != nil {
@@ -188,7 +188,7 @@ func (h *heapCall) showFree(ctx context.Context, p heap.Heap, n heap.Numbers, bl
 		if count == 1 {
 			plural = " "
 		}
-		h.s.printf(" (%d block%s)\n", count, plural)
+		h.s.printf("   (%d block%s)\n", count, plural)
 		return
 	}
 	h.s.printf("\n")

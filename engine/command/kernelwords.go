@@ -53,7 +53,6 @@ func runKuser(_ context.Context, s *Session, _ *Call) error {
 }
 
 func runZombies(ctx context.Context, s *Session, _ *Call) error {
-	found := 0
 	for p, err := range s.sys.Processes(ctx) {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -67,10 +66,9 @@ func runZombies(ctx context.Context, s *Session, _ *Call) error {
 		if err != nil || eerr != nil || threads > 0 || exited.IsZero() {
 			continue
 		}
-		found++
-		s.printf("PROCESS %016x %s has 0 threads\n", p.Addr(), imageText(p))
+		s.printf("PROCESS %016x has 0 threads\n", p.Addr())
+		s.notef("process %x was %s", p.Addr(), imageText(p))
 	}
-	s.printf("%d zombies\n", found)
 	return nil
 }
 

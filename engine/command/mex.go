@@ -54,10 +54,10 @@ func flagWord(v bool) string {
 
 func runComputerName(ctx context.Context, s *Session, _ *Call) error {
 	name, err := machine.Name(ctx, s.sys)
-	if err != nil {
-		return err
-	}
-	if name == "" {
+	switch {
+	case err != nil:
+		return s.unable("Unable to get the computer name", err)
+	case name == "":
 		return Failf("Unable to get the computer name")
 	}
 	s.printf("Computer Name: %s\n", visible(name))

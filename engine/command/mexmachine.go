@@ -98,7 +98,7 @@ func runMexModules(ctx context.Context, s *Session, c *Call) error {
 		}
 	}
 	s.printf("Number of modules: loaded: %d unloaded: %d \n", len(list), unloaded)
-	head := fmt.Sprintf("%-16s %-16s %-7s %-21s %-4s   %-*s   %-*s   %s", "Base", "End", "Flags", "Time stamp", "CLR", modsName, "Module name", modsVersion, "Version", "Path")
+	head := fmt.Sprintf("%-16s %-16s   %-5s   %-19s   %3s   %-*s   %-*s   %s", "Base", "End", "Flags", "Time stamp", "CLR", modsName, "Module name", modsVersion, "Version", "Path")
 	s.printf("%s\n%s\n", head, strings.Repeat("=", len(head)))
 	for _, m := range list {
 		if err := ctx.Err(); err != nil {

@@ -23,8 +23,8 @@ func runPeb(ctx context.Context, s *Session, c *Call) error {
 		return err
 	}
 	addr, err := s.debuggee.peb(s)
-	title := ""
-	if c.Args.Done() {
+	title, given := "", !c.Args.Done()
+	if !given {
 		narrow, err := s.showPeb32(ctx, p)
 		if err != nil {
 			return err
@@ -36,6 +36,9 @@ func runPeb(ctx context.Context, s *Session, c *Call) error {
 		addr, err = s.extensionNumber(c)
 	}
 	switch {
+	case err != nil && !given:
+		s.notef("PEB: %v", err)
+		return Failf("PEB NULL...")
 	case err != nil:
 		return err
 	case addr == 0:

@@ -20,7 +20,7 @@ func runPFN(_ context.Context, s *Session, c *Call) error {
 	}
 	db, err := s.sys.PFNDatabase()
 	if err != nil {
-		return Failf("Unable to read the PFN database: %v", err)
+		return s.unable("Unable to read the PFN database", err)
 	}
 	p, err := db.Entry(number)
 	switch {

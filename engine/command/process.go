@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"kdap/engine/memory"
+	"kdap/engine/types"
 	"kdap/engine/windows"
 )
 
@@ -125,9 +127,8 @@ func runProcess(ctx context.Context, s *Session, c *Call) error {
 	}
 	p := s.sys.Process(a.process)
 	if a.process>>47 == 0 { // no kernel address: a process id
-		s.printf("Searching for Process with Cid == %x\n", a.process)
-		if p, err = s.sys.ProcessByPID(ctx, a.process); err != nil {
-			return Failf("Process not found")
+		if p, err = s.searchProcess(ctx, a.process); err != nil {
+			return err
 		}
 	} else if !p.IsProcess() {
 		return Failf("TYPE mismatch for process object at %016x", a.process)
@@ -135,25 +136,83 @@ func runProcess(ctx context.Context, s *Session, c *Call) error {
 	return s.showProcess(ctx, p, a.flags)
 }
 
+// searchProcess finds the process with an id, and says that it searches.
+func (s *Session) searchProcess(ctx context.Context, pid uint64) (windows.Process, error) {
+	s.printf("Searching for Process with Cid == %x\n\n", pid)
+	p, err := s.sys.ProcessByPID(ctx, pid)
+	if err != nil {
+		return p, Failf("Process not found")
+	}
+	return p, nil
+}
+
 func (s *Session) showProcesses(ctx context.Context, a processArgs) error {
 	if a.imageName == "" {
 		s.printf("**** NT ACTIVE PROCESS DUMP ****\n")
 	}
+	shown := map[uint64]bool{}
+	show := func(p windows.Process) error {
+		shown[p.Addr()] = true
+		if !s.wanted(ctx, p, a) {
+			return nil
+		}
+		return s.showProcess(ctx, p, a.flags)
+	}
+	var broken error
 	for p, err := range s.sys.ActiveProcesses(ctx) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
-			return Failf("%v", err)
+			broken = err
+			break
 		}
-		if !s.wanted(ctx, p, a) {
+		if err := show(p); err != nil {
+			return err
+		}
+	}
+	if broken == nil {
+		return nil
+	}
+	s.printBroken(broken)
+	return s.showOffList(ctx, shown, show)
+}
+
+// showOffList shows the processes that a broken list does not lead to: the
+// system has other ways to those that run.
+func (s *Session) showOffList(ctx context.Context, shown map[uint64]bool, show func(windows.Process) error) error {
+	for p, err := range s.sys.Processes(ctx) {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			s.notef("%v", err)
+			continue
+		case shown[p.Addr()]:
 			continue
 		}
-		if err := s.showProcess(ctx, p, a.flags); err != nil {
+		if ended, err := p.Exited(); err == nil && !ended.IsZero() {
+			continue
+		}
+		if err := show(p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// printBroken prints why a list of the kernel ends early.
+func (s *Session) printBroken(err error) {
+	var unread *memory.ReadError
+	var noType *types.NoTypeError
+	var noSymbol *windows.NoSymbolError
+	switch {
+	case errors.As(err, &unread):
+		s.printf("Unable to read _LIST_ENTRY @ %016x\n", unread.Addr)
+	case errors.As(err, &noType), errors.As(err, &noSymbol):
+		s.printf("NT symbols are incorrect, please fix symbols\n")
+	}
+	s.incomplete(err)
 }
 
 func (s *Session) wanted(ctx context.Context, p windows.Process, a processArgs) bool {
@@ -282,11 +341,11 @@ func (s *Session) showProcessStats(p windows.Process) {
 	row("MemoryPriority", "%s", priority)
 	row("BasePriority", "%d", st.BasePriority)
 	row("CommitCharge", "%d", st.Commit)
-	if st.DebugPort != 0 {
-		row("DebugPort", "%016x", st.DebugPort)
-	}
 	if st.Job != 0 {
 		row("Job", "%016x", st.Job)
+	}
+	if st.DebugPort != 0 {
+		row("DebugPort", "%016x", st.DebugPort)
 	}
 	if len(st.Errs) > 0 {
 		s.notef("process %x: figures shown as 0 could not be read: %v", p.Addr(), errors.Join(st.Errs...))
@@ -323,7 +382,11 @@ func (s *Session) showThreads(ctx context.Context, p windows.Process, flags uint
 			return ctx.Err()
 		}
 		if err != nil {
-			s.printf("%v\n\n", err)
+			var unread *memory.ReadError
+			if errors.As(err, &unread) {
+				s.printf("*** Error in reading nt!_ETHREAD @ %016x\n\n", unread.Addr)
+			}
+			s.notef("%v", err)
 			return nil
 		}
 		if err := s.showThread(ctx, t, threadFlags(flags)); err != nil {

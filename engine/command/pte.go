@@ -290,7 +290,7 @@ func runPTE2VA(_ context.Context, s *Session, c *Call) error {
 	if !ok {
 		base, err := s.sys.PteBase()
 		if err != nil {
-			return Failf("Unable to get the address of the page tables: %v", err)
+			return s.unable("Unable to get the address of the page tables", err)
 		}
 		s.notef("page tables are at %s", format.Addr(base))
 		return Failf("%016x is not the address of a PTE", pte)

@@ -320,6 +320,10 @@ func (s *Session) skipOptions(a *expr.Cursor) {
 
 func refusedDLL(_ context.Context, s *Session, c *Call) error {
 	name := c.Word()
+	if strings.EqualFold(c.Name, ".load") && strings.EqualFold(strings.TrimSuffix(name, ".dll"), "mex") {
+		s.printf("MEX commands are built in.\n")
+		return nil
+	}
 	base := strings.ToLower(filepath.Base(strings.ReplaceAll(name, `\`, "/")))
 	if extensionNames[strings.TrimSuffix(base, ".dll")] {
 		skipToSemicolon(c.Args)

@@ -132,6 +132,12 @@ func (s *Session) printf(format string, args ...any) { fmt.Fprintf(s.out, format
 // Note tells the user something that is not the command's output.
 func (s *Session) notef(format string, args ...any) { s.note(fmt.Sprintf(format, args...)) }
 
+// unable returns a sentence as a failure and tells its reason.
+func (s *Session) unable(sentence string, reason error) error {
+	s.notef("%v", reason)
+	return Failf("%s", sentence)
+}
+
 // incomplete tells why a part of an answer is missing: the line goes on, but
 // counts as failed.
 func (s *Session) incomplete(err error) {

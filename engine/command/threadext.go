@@ -89,7 +89,7 @@ func (s *Session) threadArgument(ctx context.Context, c *Call, byTID bool) (wind
 	case addr == ^uint64(0):
 		current, err := s.sys.CurrentThread(s.scope.cpu)
 		if err != nil {
-			return windows.Thread{}, Failf("Unable to get the current thread: %v", err)
+			return windows.Thread{}, s.unable("Unable to get the current thread", err)
 		}
 		return s.sys.Thread(current), nil
 	}
@@ -200,7 +200,7 @@ func (s *Session) showWaits(t windows.Thread) {
 		switch {
 		case w.Owner != 0:
 			text += fmt.Sprintf(" - owning thread %016x", w.Owner)
-		case w.Limit != 0:
+		case w.Type == "Semaphore":
 			text += fmt.Sprintf(" Limit 0x%x", w.Limit)
 		}
 		s.printf("    %016x  %s\n", w.Addr, text)

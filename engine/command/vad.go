@@ -46,7 +46,7 @@ func runVAD(ctx context.Context, s *Session, c *Call) error {
 	case arg != 0 && arg < userLimit: // an address of the process
 		v, ok, err := p.VADAt(arg)
 		if err != nil {
-			return Failf("Unable to read the VADs: %v", err)
+			return s.unable("Unable to read the VADs", err)
 		}
 		if !ok {
 			return Failf("Unable to find VAD for address %x", arg)

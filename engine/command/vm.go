@@ -131,7 +131,7 @@ func (s *Session) showFailures(vm windows.VirtualMemory) {
 func (s *Session) showRegions() error {
 	regions, err := s.sys.SystemRegions()
 	if err != nil && len(regions) == 0 {
-		return Failf("Unable to read the system's regions: %v", err)
+		return s.unable("Unable to read the system's regions", err)
 	}
 	s.printf("System Region               Base Address    NumberOfBytes\n\n")
 	for _, r := range regions {
@@ -160,7 +160,7 @@ func runMemusage(ctx context.Context, s *Session, c *Call) error {
 	}
 	db, err := s.sys.PFNDatabase()
 	if err != nil {
-		return Failf("Unable to read the PFN database: %v", err)
+		return s.unable("Unable to read the PFN database", err)
 	}
 	s.printf("loading PFN database\n")
 	count, err := db.Count(ctx, s.progressNotes("loading PFN database"))
@@ -168,7 +168,7 @@ func runMemusage(ctx context.Context, s *Session, c *Call) error {
 		return ctx.Err()
 	}
 	if err != nil && count.Total() == 0 {
-		return Failf("Unable to read the PFN database: %v", err)
+		return s.unable("Unable to read the PFN database", err)
 	}
 	s.printf("loading (100%% complete)\nCompiling memory usage data (99%% Complete).\n")
 	if err != nil {
