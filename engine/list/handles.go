@@ -11,13 +11,13 @@ import (
 type Handle struct {
 	PID     *uint64 `json:"pid,omitempty"`
 	Handle  Hex     `json:"handle"`
-	Object  Hex     `json:"object,omitzero"` // absent in user minidumps
-	Type    string  `json:"type,omitempty"`
-	Access  *Hex    `json:"access,omitempty"`
-	Name    string  `json:"name,omitempty"`
-	Device  string  `json:"device,omitempty"` // files: the name of their device
-	Inherit *bool   `json:"inherit,omitempty"`
-	Protect *bool   `json:"protect,omitempty"`
+	Object  Hex     `json:"object,omitzero"`   // absent in user minidumps
+	Type    string  `json:"type,omitempty"`    // of the object: "File", "Key", "Thread" ...
+	Access  *Hex    `json:"access,omitempty"`  // what the handle allows, a mask
+	Name    string  `json:"name,omitempty"`    // of the object
+	Device  string  `json:"device,omitempty"`  // files: the name of their device
+	Inherit *bool   `json:"inherit,omitempty"` // children get it
+	Protect *bool   `json:"protect,omitempty"` // it cannot be closed
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }

@@ -14,15 +14,15 @@ import (
 type Heap struct {
 	PID         uint64    `json:"pid"`
 	Heap        Hex       `json:"heap"`
-	Kind        heap.Kind `json:"kind,omitempty"`
-	Flags       *Hex      `json:"flags,omitempty"`
+	Kind        heap.Kind `json:"kind,omitempty"`      // "nt", "nt32" (of a 32-bit program), "segment"
+	Flags       *Hex      `json:"flags,omitempty"`     // HEAP_GROWABLE and so on
 	Reserved    *uint64   `json:"reserved,omitempty"`  // bytes
 	Committed   *uint64   `json:"committed,omitempty"` // bytes
 	Free        *uint64   `json:"free,omitempty"`      // bytes
 	BusyBlocks  *uint64   `json:"busyBlocks,omitempty"`
-	BusyBytes   *uint64   `json:"busyBytes,omitempty"` // as programs asked for them
-	LFHBlocks   *uint64   `json:"lfhBlocks,omitempty"` // busy ones of the front end
-	LargeBlocks *uint64   `json:"largeBlocks,omitempty"`
+	BusyBytes   *uint64   `json:"busyBytes,omitempty"`   // as programs asked for them
+	LFHBlocks   *uint64   `json:"lfhBlocks,omitempty"`   // busy ones of the front end
+	LargeBlocks *uint64   `json:"largeBlocks,omitempty"` // with memory of their own
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
@@ -33,9 +33,9 @@ type Allocation struct {
 	Heap    Hex     `json:"heap"`
 	Address Hex     `json:"address"`        // what the program got
 	Size    *uint64 `json:"size,omitempty"` // that it asked for; absent in a free block
-	Kind    string  `json:"kind"`
-	State   string  `json:"state"`
-	Total   uint64  `json:"total"` // with header and slack
+	Kind    string  `json:"kind"`           // what gave it out: "backend", "lfh", "vs", "large"
+	State   string  `json:"state"`          // "busy" or "free"
+	Total   uint64  `json:"total"`          // with header and slack
 }
 
 // Heaps yields the heaps of the processes that keep accepts. What is damaged in

@@ -26,31 +26,31 @@ type PageCounts struct {
 	Zeroed            uint64   `json:"zeroed"`
 	Free              uint64   `json:"free"`
 	Standby           uint64   `json:"standby"`
-	StandbyByPriority []uint64 `json:"standbyByPriority"`
+	StandbyByPriority []uint64 `json:"standbyByPriority"` // from 0 to 7
 	Modified          uint64   `json:"modified"`
 	ModifiedNoWrite   uint64   `json:"modifiedNoWrite"`
 	Active            uint64   `json:"active"`
-	Transition        uint64   `json:"transition"`
-	SlistTemp         uint64   `json:"slistTemp"`
+	Transition        uint64   `json:"transition"` // read or written at this moment
+	SlistTemp         uint64   `json:"slistTemp"`  // kept by the kernel for a moment
 	Bad               uint64   `json:"bad"`
-	Unknown           uint64   `json:"unknown"`
+	Unknown           uint64   `json:"unknown"` // entries that cannot be read
 	Total             uint64   `json:"total"`
-	DanglingCommit    uint64   `json:"danglingYesCommit"`
-	DanglingNoCommit  uint64   `json:"danglingNoCommit"`
+	DanglingCommit    uint64   `json:"danglingYesCommit"` // active and charged, but no page table accounts for them
+	DanglingNoCommit  uint64   `json:"danglingNoCommit"`  // the same, not charged
 }
 
 // A Counter is one figure of the memory manager.
 type Counter struct {
 	Name       string     `json:"name"`
-	Pages      *uint64    `json:"pages,omitempty"`
+	Pages      *uint64    `json:"pages,omitempty"` // absent where it cannot be read
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
 
 // A PagingFile is one of the system's; the sizes are in pages.
 type PagingFile struct {
-	Address    Hex        `json:"address"`
+	Address    Hex        `json:"address"`        // the _MMPAGING_FILE
 	Name       string     `json:"name,omitempty"` // absent for the store of compressed memory
-	Size       uint64     `json:"pages"`
+	Size       uint64     `json:"pages"`          // now
 	Free       uint64     `json:"freePages"`
 	Minimum    uint64     `json:"minimumPages"`
 	Maximum    uint64     `json:"maximumPages"`
@@ -62,8 +62,8 @@ type ProcessMemory struct {
 	PID        uint64  `json:"pid"`
 	Name       string  `json:"name,omitempty"`
 	Commit     uint64  `json:"commitPages"`
-	Shared     uint64  `json:"sharedCommitPages"`
-	Debt       uint64  `json:"commitDebtPages"`
+	Shared     uint64  `json:"sharedCommitPages"` // charged for sections that it shares
+	Debt       uint64  `json:"commitDebtPages"`   // released commit that is still owed
 	WorkingSet *uint64 `json:"workingSetPages,omitempty"`
 	Private    *uint64 `json:"privatePages,omitempty"`
 

@@ -11,15 +11,15 @@ import (
 type Module struct {
 	PID       *uint64 `json:"pid,omitempty"` // absent for kernel modules
 	Base      Hex     `json:"base"`
-	Size      uint64  `json:"size"`
-	Name      string  `json:"name"`
-	ImageName string  `json:"imageName,omitempty"`
-	Path      string  `json:"path,omitempty"`
-	Timestamp *uint32 `json:"timestamp,omitempty"`
-	Checksum  *uint32 `json:"checksum,omitempty"`
-	PDB       *PDB    `json:"pdb,omitempty"`
-	Symbols   string  `json:"symbols,omitempty"`
-	Unloaded  bool    `json:"unloaded,omitempty"`
+	Size      uint64  `json:"size"`                // bytes
+	Name      string  `json:"name"`                // as commands name it
+	ImageName string  `json:"imageName,omitempty"` // file name
+	Path      string  `json:"path,omitempty"`      // as the loader has it
+	Timestamp *uint32 `json:"timestamp,omitempty"` // the image header's
+	Checksum  *uint32 `json:"checksum,omitempty"`  // the image header's
+	PDB       *PDB    `json:"pdb,omitempty"`       // which symbols belong to it
+	Symbols   string  `json:"symbols,omitempty"`   // those that are loaded: "pdb", "isf", "export", "none", "deferred"
+	Unloaded  bool    `json:"unloaded,omitempty"`  // only its place is known
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }

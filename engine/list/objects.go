@@ -12,9 +12,9 @@ type Object struct {
 	Object   Hex    `json:"object"`
 	Type     string `json:"type,omitempty"`
 	Path     string `json:"path"`
-	Handles  *int64 `json:"handles,omitempty"`
-	Pointers *int64 `json:"pointers,omitempty"`
-	Target   string `json:"target,omitempty"` // of a symbolic link
+	Handles  *int64 `json:"handles,omitempty"`  // that are open
+	Pointers *int64 `json:"pointers,omitempty"` // references
+	Target   string `json:"target,omitempty"`   // of a symbolic link
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
@@ -55,7 +55,7 @@ func newObject(sys *windows.System, e windows.DirectoryEntry) Object {
 
 // A Routine is a driver's routine for one major function.
 type Routine struct {
-	Major   string `json:"major"`
+	Major   string `json:"major"` // "IRP_MJ_CREATE" ...
 	Routine Hex    `json:"routine"`
 	Symbol  string `json:"symbol,omitempty"`
 }
@@ -64,10 +64,10 @@ type Routine struct {
 type Driver struct {
 	Driver   Hex       `json:"driver"`
 	Name     string    `json:"name,omitempty"`
-	Start    *Hex      `json:"start,omitempty"`
-	Size     *uint64   `json:"size,omitempty"`
+	Start    *Hex      `json:"start,omitempty"` // of its image
+	Size     *uint64   `json:"size,omitempty"`  // bytes
 	Devices  []Hex     `json:"devices"`
-	Dispatch []Routine `json:"dispatch"`
+	Dispatch []Routine `json:"dispatch"` // by major function
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
@@ -123,11 +123,11 @@ type Device struct {
 	Name           string  `json:"name,omitempty"`
 	Driver         *Hex    `json:"driver,omitempty"`
 	DriverName     string  `json:"driverName,omitempty"`
-	Type           *uint64 `json:"type,omitempty"`
+	Type           *uint64 `json:"type,omitempty"` // a FILE_DEVICE number
 	Flags          *Hex    `json:"flags,omitempty"`
-	AttachedTo     *Hex    `json:"attachedTo,omitempty"`
-	AttachedDevice *Hex    `json:"attachedDevice,omitempty"`
-	CurrentIRP     *Hex    `json:"currentIrp,omitempty"`
+	AttachedTo     *Hex    `json:"attachedTo,omitempty"`     // the device below it
+	AttachedDevice *Hex    `json:"attachedDevice,omitempty"` // the device above it
+	CurrentIRP     *Hex    `json:"currentIrp,omitempty"`     // the request it works on
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
@@ -176,8 +176,8 @@ func newDevice(d windows.Device) Device {
 // A Session is an entry of the kind "sessions".
 type Session struct {
 	Session   uint32   `json:"session"`
-	Address   Hex      `json:"address"`
-	Processes []uint64 `json:"processes"`
+	Address   Hex      `json:"address"`   // its MM_SESSION_SPACE
+	Processes []uint64 `json:"processes"` // their ids
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }

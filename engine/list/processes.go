@@ -11,24 +11,24 @@ import (
 // A Process is an entry of the kind "processes".
 type Process struct {
 	PID              *uint64 `json:"pid,omitempty"`
-	PPID             *uint64 `json:"ppid,omitempty"`
-	Name             string  `json:"name,omitempty"`
+	PPID             *uint64 `json:"ppid,omitempty"`    // of the process that made it, which may be gone
+	Name             string  `json:"name,omitempty"`    // file name of the image, cut where the dump has only the short one
 	EPROCESS         Hex     `json:"eprocess,omitzero"` // absent in user minidumps
 	DTB              *Hex    `json:"dtb,omitempty"`     // DirectoryTableBase, PCID bits included
 	PEB              *Hex    `json:"peb,omitempty"`     // absent for processes without a user part
-	Session          *uint32 `json:"session,omitempty"`
-	Threads          *uint64 `json:"threads,omitempty"`
-	Handles          *uint64 `json:"handles,omitempty"`
+	Session          *uint32 `json:"session,omitempty"` // absent for processes of no session
+	Threads          *uint64 `json:"threads,omitempty"` // that live
+	Handles          *uint64 `json:"handles,omitempty"` // that are open
 	Created          *Time   `json:"created,omitempty"`
-	Exited           *Time   `json:"exited,omitempty"`
-	WOW64            *bool   `json:"wow64,omitempty"`
-	ImagePath        string  `json:"imagePath,omitempty"`
-	CommandLine      string  `json:"commandLine,omitempty"`
-	CurrentDirectory string  `json:"currentDirectory,omitempty"`
+	Exited           *Time   `json:"exited,omitempty"`           // absent while it runs
+	WOW64            *bool   `json:"wow64,omitempty"`            // a 32-bit process
+	ImagePath        string  `json:"imagePath,omitempty"`        // the image file's
+	CommandLine      string  `json:"commandLine,omitempty"`      // from the PEB
+	CurrentDirectory string  `json:"currentDirectory,omitempty"` // from the PEB
 	WorkingSetPages  *uint64 `json:"workingSetPages,omitempty"`
 	PrivatePages     *uint64 `json:"privatePages,omitempty"`
 	CommitPages      *uint64 `json:"commitPages,omitempty"`
-	Source           string  `json:"source"`
+	Source           string  `json:"source"` // how it was found: "list", "cid" (the table of ids), "idle", "triage", "minidump"
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }

@@ -12,21 +12,21 @@ import (
 
 // A Hive is an entry of the kind "hives".
 type Hive struct {
-	Hive      Hex         `json:"hive"`
+	Hive      Hex         `json:"hive"`           // the _CMHIVE
 	Name      string      `json:"name,omitempty"` // where it is mounted: \REGISTRY\MACHINE\SOFTWARE
-	File      string      `json:"file,omitempty"`
+	File      string      `json:"file,omitempty"` // path of the hive file
 	Signature *Hex        `json:"signature,omitempty"`
 	Storage   HiveStorage `json:"storage"`
-	BaseBlock *Hex        `json:"baseBlock,omitempty"`
-	FileName  string      `json:"fileName,omitempty"` // as much of the file's path as the base block keeps
+	BaseBlock *Hex        `json:"baseBlock,omitempty"` // the _HBASE_BLOCK
+	FileName  string      `json:"fileName,omitempty"`  // as much of the file's path as the base block keeps
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
 
 // HiveStorage is how many bytes the parts of a hive have.
 type HiveStorage struct {
-	Stable   *uint32 `json:"stable,omitempty"`
-	Volatile *uint32 `json:"volatile,omitempty"`
+	Stable   *uint32 `json:"stable,omitempty"`   // bytes that are in the file, too
+	Volatile *uint32 `json:"volatile,omitempty"` // bytes that are in memory only
 }
 
 // Hives yields the registry's hives.
@@ -73,9 +73,9 @@ type Key struct {
 	LastWritten *Time      `json:"lastWritten,omitempty"`
 	Values      []KeyValue `json:"values"`
 	SubKeys     []string   `json:"subkeys"`
-	Class       string     `json:"class,omitempty"`
-	Hive        Hex        `json:"hive"`
-	Cell        Hex        `json:"cell"`
+	Class       string     `json:"class,omitempty"` // class name
+	Hive        Hex        `json:"hive"`            // the _CMHIVE
+	Cell        Hex        `json:"cell"`            // index in the hive
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
@@ -84,9 +84,9 @@ type Key struct {
 // Data a number (REG_DWORD, REG_QWORD), a text, a list of texts (REG_MULTI_SZ)
 // or the bytes in hexadecimal.
 type KeyValue struct {
-	Name string `json:"name"` // "" for the default value
-	Type any    `json:"type"`
-	Data any    `json:"data,omitempty"`
+	Name string `json:"name"`           // "" for the default value
+	Type any    `json:"type"`           // "REG_SZ" ..., or a number that has no name
+	Data any    `json:"data,omitempty"` // number, text, list of texts, or the bytes in hexadecimal
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }

@@ -13,23 +13,23 @@ type Stack struct {
 	PID     *uint64 `json:"pid,omitempty"`
 	TID     *uint64 `json:"tid,omitempty"`
 	ETHREAD Hex     `json:"ethread,omitzero"` // absent in user minidumps
-	Frames  []Frame `json:"frames"`
-	Ended   string  `json:"ended,omitempty"` // why the walk stopped, when not at its natural end
+	Frames  []Frame `json:"frames"`           // from the innermost
+	Ended   string  `json:"ended,omitempty"`  // why the walk stopped, when not at its natural end
 }
 
 // A Frame is one frame of a stack.
 type Frame struct {
 	Index  int    `json:"index"`
-	SP     Hex    `json:"sp"`
-	IP     Hex    `json:"ip"`
-	Return Hex    `json:"return"`
+	SP     Hex    `json:"sp"`     // stack pointer
+	IP     Hex    `json:"ip"`     // instruction
+	Return Hex    `json:"return"` // where its caller goes on
 	Module string `json:"module,omitempty"`
 	Symbol string `json:"symbol,omitempty"` // without the module
 	Offset *Hex   `json:"offset,omitempty"` // from the symbol, or from the module without one
-	Kind   string `json:"kind"`
-	Source string `json:"source,omitempty"`
+	Kind   string `json:"kind"`             // "kernel", "trap" (entered by an interrupt, exception or system call), "user", "wow64", "inline"
+	Source string `json:"source,omitempty"` // file
 	Line   uint32 `json:"line,omitempty"`
-	Unwind string `json:"unwind,omitempty"`
+	Unwind string `json:"unwind,omitempty"` // how its caller was found: "pdata", "leaf", "fpo", "frame-pointer", "scan" ...
 }
 
 // Stacks yields the stacks of the threads of the processes that keep accepts.

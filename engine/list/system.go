@@ -10,19 +10,19 @@ import (
 
 // A System is the value of the kind "system".
 type System struct {
-	Format        string     `json:"format"` // "PAGEDU64", "MDMP"
-	Type          string     `json:"type"`
-	Architecture  string     `json:"architecture"`
-	Build         uint32     `json:"build"`
+	Format        string     `json:"format"`       // "PAGEDU64", "MDMP"
+	Type          string     `json:"type"`         // "full", "kernel (bitmap)", "triage" ...
+	Architecture  string     `json:"architecture"` // "x64", "arm64", "x86", "ia64", or the machine type as a number
+	Build         uint32     `json:"build"`        // number of the Windows build: 19045
 	BuildLab      string     `json:"buildLab,omitempty"`
-	CPUs          uint32     `json:"cpus"`
-	PhysicalPages *uint64    `json:"physicalPages,omitempty"`
-	PresentPages  uint64     `json:"presentPages"`
-	CrashTime     *Time      `json:"crashTime,omitempty"`
-	Uptime        *float64   `json:"uptime,omitempty"` // seconds
-	KernelBase    *Hex       `json:"kernelBase,omitempty"`
-	KernelPDB     *PDB       `json:"kernelPdb,omitempty"`
-	Symbols       string     `json:"symbols,omitempty"`
+	CPUs          uint32     `json:"cpus"`                    // processors
+	PhysicalPages *uint64    `json:"physicalPages,omitempty"` // that the machine had
+	PresentPages  uint64     `json:"presentPages"`            // that the dump holds
+	CrashTime     *Time      `json:"crashTime,omitempty"`     // when the dump was made
+	Uptime        *float64   `json:"uptime,omitempty"`        // seconds
+	KernelBase    *Hex       `json:"kernelBase,omitempty"`    // where the kernel lies
+	KernelPDB     *PDB       `json:"kernelPdb,omitempty"`     // the kernel's symbols
+	Symbols       string     `json:"symbols,omitempty"`       // what the kernel's types come from: "pdb", "isf", "profile", "none"
 	ComputerName  string     `json:"computerName,omitempty"`
 	BugCheck      BugCheck   `json:"bugcheck,omitzero"`   // of kernel dumps
 	Exception     *Exception `json:"exception,omitempty"` // of user minidumps
@@ -33,7 +33,7 @@ type System struct {
 // A BugCheck is why the system stopped.
 type BugCheck struct {
 	Code       Hex    `json:"code"`
-	Name       string `json:"name"`
+	Name       string `json:"name"` // as bugcodes.h has it
 	Parameters [4]Hex `json:"parameters"`
 }
 

@@ -14,23 +14,23 @@ type Thread struct {
 	TID               *uint64      `json:"tid,omitempty"`
 	Process           Hex          `json:"process,omitzero"` // the owner's EPROCESS; absent in user minidumps
 	ETHREAD           Hex          `json:"ethread,omitzero"`
-	TEB               *Hex         `json:"teb,omitempty"` // absent for kernel threads
-	State             string       `json:"state,omitempty"`
-	WaitReason        string       `json:"waitReason,omitempty"` // waiting threads
-	WaitObjects       []WaitObject `json:"waitObjects,omitempty"`
-	MessageWait       *MessageWait `json:"messageWait,omitempty"` // threads that wait for an answer
-	IRPs              []Hex        `json:"irps,omitempty"`        // requests that are under way
-	Priority          *int64       `json:"priority,omitempty"`
-	BasePriority      *int64       `json:"basePriority,omitempty"`
+	TEB               *Hex         `json:"teb,omitempty"`          // absent for kernel threads
+	State             string       `json:"state,omitempty"`        // as _KTHREAD_STATE has it: "Waiting", "Running" ...
+	WaitReason        string       `json:"waitReason,omitempty"`   // waiting threads
+	WaitObjects       []WaitObject `json:"waitObjects,omitempty"`  // what it waits for
+	MessageWait       *MessageWait `json:"messageWait,omitempty"`  // threads that wait for an answer
+	IRPs              []Hex        `json:"irps,omitempty"`         // requests that are under way
+	Priority          *int64       `json:"priority,omitempty"`     // now
+	BasePriority      *int64       `json:"basePriority,omitempty"` // without boosts
 	Created           *Time        `json:"created,omitempty"`
 	KernelTime        *uint64      `json:"kernelTime,omitempty"` // clock interrupts, as the kernel counts
 	UserTime          *uint64      `json:"userTime,omitempty"`   // clock interrupts
 	ContextSwitches   *uint64      `json:"contextSwitches,omitempty"`
-	CPU               *int         `json:"cpu,omitempty"` // running threads
-	StartAddress      *Hex         `json:"startAddress,omitempty"`
-	Win32StartAddress *Hex         `json:"win32StartAddress,omitempty"`
-	StartSymbol       string       `json:"startSymbol,omitempty"`
-	Name              string       `json:"name,omitempty"`
+	CPU               *int         `json:"cpu,omitempty"`               // running threads
+	StartAddress      *Hex         `json:"startAddress,omitempty"`      // where the kernel began it
+	Win32StartAddress *Hex         `json:"win32StartAddress,omitempty"` // the program's own routine
+	StartSymbol       string       `json:"startSymbol,omitempty"`       // at the latter
+	Name              string       `json:"name,omitempty"`              // that the program gave it
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
@@ -38,7 +38,7 @@ type Thread struct {
 // A WaitObject is one object a thread waits for.
 type WaitObject struct {
 	Object Hex    `json:"object"`
-	Type   string `json:"type"`
+	Type   string `json:"type"` // "SynchronizationEvent", "Mutant", "Thread" ...
 	Name   string `json:"name,omitempty"`
 	Owner  Hex    `json:"owner,omitzero"`  // the thread that holds a mutant
 	Limit  int64  `json:"limit,omitempty"` // of a semaphore
@@ -46,7 +46,7 @@ type WaitObject struct {
 
 // A MessageWait is a wait for the answer to an ALPC message.
 type MessageWait struct {
-	Message Hex `json:"message"`
+	Message Hex `json:"message"`          // the ALPC message
 	Port    Hex `json:"port,omitzero"`    // whose queue it is still in
 	Process Hex `json:"process,omitzero"` // the port's owner
 	Thread  Hex `json:"thread,omitzero"`  // that took the message

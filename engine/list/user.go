@@ -26,8 +26,8 @@ var errUser = errors.New("a user minidump does not hold this")
 type Exception struct {
 	Code    Hex    `json:"code"`
 	Name    string `json:"name,omitempty"`
-	Address Hex    `json:"address"`
-	TID     uint32 `json:"tid"`
+	Address Hex    `json:"address"` // instruction
+	TID     uint32 `json:"tid"`     // thread
 }
 
 // userSystem reads the facts of the system that a process ran on.

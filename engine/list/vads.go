@@ -11,14 +11,14 @@ import (
 // A VAD is an entry of the kind "vads": an address range of a process.
 type VAD struct {
 	PID        *uint64         `json:"pid,omitempty"`
-	VAD        Hex             `json:"vad"`
+	VAD        Hex             `json:"vad"` // the _MMVAD
 	Start      Hex             `json:"start"`
-	End        Hex             `json:"end"` // last byte
-	Kind       windows.VADKind `json:"kind,omitempty"`
+	End        Hex             `json:"end"`                   // last byte
+	Kind       windows.VADKind `json:"kind,omitempty"`        // "private", "mapped", "image", "physical", "awe", "writewatch", "large", "rotate"
 	Protection string          `json:"protection,omitempty"`  // as the range was made, in Win32's words
 	Commit     *uint64         `json:"commitPages,omitempty"` // absent for ranges that are not counted
-	File       string          `json:"file,omitempty"`
-	Level      int             `json:"level"` // in the tree; the root has 0
+	File       string          `json:"file,omitempty"`        // that is mapped
+	Level      int             `json:"level"`                 // in the tree; the root has 0
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
