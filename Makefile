@@ -44,6 +44,7 @@ unit: build
 RACE ?= ./engine/memory ./engine/isf ./engine/rpc ./session ./adapter
 race:
 	$(GO) test -race -short $(RACE)
+	$(GO) test -race -run Beside ./engine/command
 
 cross:
 	@for p in $(PLATFORMS); do \
