@@ -134,6 +134,9 @@ func TestDeepHandles(t *testing.T) {
 			t.Errorf("!handle lacks %q\n%s", want, got)
 		}
 	}
+	if got := answer(w.Session, fmt.Sprintf("!handle %x 1 %x", w.high, w.p.EPROCESS())); !strings.Contains(got, fmt.Sprintf("%04x: Object: %016x ", w.high, w.mutant)) {
+		t.Errorf("one handle:\n%s", got)
+	}
 }
 
 // TestForEachLine: words that run commands for each of many things.
