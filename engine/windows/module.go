@@ -173,7 +173,8 @@ func (s *ModuleSet) Join(o *ModuleSet) *ModuleSet {
 // address space of the dump has. A list that breaks leaves its good part and its error.
 func (s *System) KernelModules(ctx context.Context) *ModuleSet {
 	s.kernelModsOnce.Do(func() {
-		s.kernelMods = s.listKernelModules(ctx)
+		// What is listed once is not cut short by who asked first.
+		s.kernelMods = s.listKernelModules(context.WithoutCancel(ctx))
 	})
 	return s.kernelMods
 }
@@ -264,9 +265,17 @@ func (p Process) UserModules(ctx context.Context) *ModuleSet {
 	return set
 }
 
-// Modules returns the kernel's modules and the process's own.
+// Modules returns the kernel's modules and the process's own. It is one set for
+// all stacks of the process, which keep it.
 func (p Process) Modules(ctx context.Context) *ModuleSet {
-	return p.sys.KernelModules(ctx).Join(p.UserModules(ctx))
+	if set, ok := p.sys.allMods.Load(p.Addr()); ok {
+		return set.(*ModuleSet)
+	}
+	set := p.sys.KernelModules(ctx).Join(p.UserModules(ctx))
+	if ctx.Err() == nil {
+		p.sys.allMods.Store(p.Addr(), set)
+	}
+	return set
 }
 
 func (p Process) listUserModules(ctx context.Context) *ModuleSet {

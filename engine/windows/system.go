@@ -47,6 +47,7 @@ type System struct {
 	processSpaces sync.Map // EPROCESS → *memory.AddressSpace, with the process's prototype PTEs
 	layouts       sync.Map // type name → amd64.FrameLayout
 	userMods      sync.Map // EPROCESS → *ModuleSet
+	allMods       sync.Map // the same with the kernel's
 	views         imageViews
 	tables        sync.Map // image identity → shared symbols and function tables
 
