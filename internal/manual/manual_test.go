@@ -35,6 +35,8 @@ var refused = map[string]string{
 	"!drivers":                "drivers.md",            // never does more
 	".exptr 0":                "exception-pointers.md", // no process of the demo left one
 	"!errrec nt":              "errrec.md",             // the same
+	"!blackboxbsd":            "blackbox.md",           // the demo has none
+	"!dbgprint":               "dbgprint.md",           // its kernel has no such buffer
 	".fiber":                  "fiber.md",              // no thread of the demo runs one
 	"!token ffffc58f410101b0": "security.md",           // the demo's tokens are bare
 }
