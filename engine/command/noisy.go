@@ -3,11 +3,16 @@ package command
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"kdap/engine/symbols"
 	"kdap/engine/windows"
 )
+
+// fiveLevelKernel is the kernel for five levels of page tables, which the
+// recorded debugger does not look for.
+const fiveLevelKernel = "ntkrla57.exe"
 
 // tellLoad prints how a module's symbols were searched for, as noisy mode does.
 func (s *Session) tellLoad(m *windows.Module, st *moduleState) {
@@ -57,6 +62,9 @@ func (s *Session) tellImage(m *windows.Module) {
 	names := []string{image}
 	if m == s.sys.Nt() {
 		names, loader = symbols.KernelNames(), m.Path
+		if !strings.EqualFold(image, fiveLevelKernel) {
+			names = slices.DeleteFunc(names, func(n string) bool { return n == fiveLevelKernel })
+		}
 	}
 	here, _ := os.Getwd()
 	for i, path := range []symbols.Path{f.Images, f.Path} {
