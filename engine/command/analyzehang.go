@@ -6,6 +6,7 @@ import (
 
 	"kdap/engine/analyze"
 	"kdap/engine/dump"
+	"kdap/engine/format"
 	"kdap/engine/windows"
 )
 
@@ -62,13 +63,13 @@ func (s *Session) waitChain(ctx context.Context, c analyze.Chain) {
 		if name := s.symbolIn(ctx, w.Thread, w.Object); name != "" {
 			what += " (" + name + ")"
 		}
-		s.printf("%s  %-17s %-10s %s %s\n", mark, hex16(w.Thread), s.chainID(w.Thread), what, arrow)
+		s.printf("%s  %-17s %-10s %s %s\n", mark, format.Hex16(w.Thread), s.chainID(w.Thread), what, arrow)
 		if w.Guessed {
 			s.notef("thread %016x: that it waits for the critical section %016x is taken from its stack", w.Thread, w.Object)
 		}
 	}
 	if !c.Deadlock {
-		s.printf("   %-17s %-10s %s\n", hex16(c.End), s.chainID(c.End), s.stateWords(c.End))
+		s.printf("   %-17s %-10s %s\n", format.Hex16(c.End), s.chainID(c.End), s.stateWords(c.End))
 	}
 }
 

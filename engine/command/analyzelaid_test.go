@@ -7,6 +7,7 @@ import (
 
 	"kdap/engine"
 	"kdap/engine/dumptest"
+	"kdap/engine/format"
 )
 
 // laidSession starts a session on a dump that the writer makes.
@@ -119,7 +120,7 @@ func TestErrorRecord(t *testing.T) {
 		},
 	}})
 	s := laidSession(t, m.Finish())
-	a := hex16(at)
+	a := format.Hex16(at)
 	want := thickRule + "Common Platform Error Record @ " + a + "\n" + thinRule + `Record Id     : 0000000000000000
 Severity      : Fatal (1)
 Length        : 280
@@ -127,7 +128,7 @@ Creator       : {00000000-0000-0000-0000-000000000000}
 Notify Type   : {00000000-0000-0000-0000-000000000000}
 Flags         : 0x00000000
 
-` + thickRule + "Section 0     : Memory Error\n" + thinRule + "Descriptor    @ " + hex16(at+128) + "\nSection       @ " + hex16(at+200) + `
+` + thickRule + "Section 0     : Memory Error\n" + thinRule + "Descriptor    @ " + format.Hex16(at+128) + "\nSection       @ " + format.Hex16(at+200) + `
 Offset        : 200
 Length        : 80
 Flags         : 0x00000001 Primary

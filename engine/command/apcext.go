@@ -96,7 +96,7 @@ func (s *Session) showThreadAPCs(ctx context.Context, t windows.Thread) {
 		}
 		if a.List != list {
 			list = a.List
-			s.printf("    Thread %016x ApcStateIndex %d ApcListHead %016x [%s]\n", t.Addr(), a.StateIndex, a.List, choose(a.User, "USER", "KERNEL"))
+			s.printf("    Thread %016x ApcStateIndex %d ApcListHead %016x [%s]\n", t.Addr(), a.StateIndex, a.List, either(a.User, "USER", "KERNEL"))
 		}
 		s.showAPC(ctx, a)
 	}

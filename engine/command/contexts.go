@@ -41,12 +41,9 @@ func cmdProcess() *Command {
 		Short: "choose the process whose memory and modules other commands see",
 		Run: func(ctx context.Context, s *Session, c *Call) error {
 			opt := s.letterOptions(c.Args, "iprP")
-			var addr uint64
-			if !c.Args.Done() {
-				var err error
-				if addr, err = s.number(c.Args); err != nil {
-					return err
-				}
+			addr, _, err := s.optionalNumber(c)
+			if err != nil {
+				return err
 			}
 			if opt['i'] {
 				return Tellf("This operation only works on live kernel debug sessions")
@@ -134,12 +131,9 @@ func cmdThread() *Command {
 		Short: "choose the thread whose registers other commands see",
 		Run: func(ctx context.Context, s *Session, c *Call) error {
 			opt := s.letterOptions(c.Args, "prPw")
-			var addr uint64
-			if !c.Args.Done() {
-				var err error
-				if addr, err = s.number(c.Args); err != nil {
-					return err
-				}
+			addr, _, err := s.optionalNumber(c)
+			if err != nil {
+				return err
 			}
 			if s.machine() == x86Machine && s.contextMachine() == x86Machine && !s.hasX86(addr) {
 				return nil // as the debugger has it, until .effmach amd64

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"kdap/engine/format"
 	"kdap/engine/types"
 	"kdap/engine/windows"
 )
@@ -36,12 +37,9 @@ func runDrvobj(ctx context.Context, s *Session, c *Call) error {
 	if word == "" {
 		return Failf("!drvobj: a driver's name or address is missing")
 	}
-	flags := uint64(driverDevices)
-	if !c.Args.Done() {
-		var err error
-		if flags, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	flags, err := s.extensionNumberOr(c, driverDevices)
+	if err != nil {
+		return err
 	}
 	d, err := s.driverArgument(ctx, word)
 	if err != nil {
@@ -146,7 +144,7 @@ func (s *Session) routineText(ctx context.Context, at uint64, err error) string 
 	case at == 0:
 		return "00000000\t"
 	}
-	return hex16(at) + "\t" + s.symbolText(ctx, at)
+	return format.Hex16(at) + "\t" + s.symbolText(ctx, at)
 }
 
 // textOr reads a text from the dump for display.

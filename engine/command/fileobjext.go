@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 
+	"kdap/engine/format"
 	"kdap/engine/types"
 )
 
@@ -157,7 +158,7 @@ func pointerPrefixed(v uint64) string {
 	if v == 0 {
 		return "00000000"
 	}
-	return "0x" + hex16(v)
+	return "0x" + format.Hex16(v)
 }
 
 func cmdVpb() *Command {

@@ -110,12 +110,9 @@ func runFindStack(ctx context.Context, s *Session, c *Call) error {
 		s.printf("Usage: !findstack <symbol> [0 | 1 | 2]\n")
 		return nil
 	}
-	level := uint64(1)
-	if !c.Args.Done() {
-		var err error
-		if level, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	level, err := s.extensionNumberOr(c, 1)
+	if err != nil {
+		return err
 	}
 	for t, err := range s.debuggee.threads(ctx, s) {
 		if ctx.Err() != nil {

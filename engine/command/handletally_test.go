@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"kdap/engine/dumptest"
+	"kdap/engine/format"
 )
 
 // TestHandleTally: the writer tells how many handles of which type each
@@ -27,7 +28,7 @@ func TestHandleTally(t *testing.T) {
 		}
 		if len(own) > 0 {
 			processes++
-			if got, want := notes("!handle 0 0 "+hex16(p.EPROCESS)), "handles by type: "+typesText(own); !strings.Contains(got, want) {
+			if got, want := notes("!handle 0 0 "+format.Hex16(p.EPROCESS)), "handles by type: "+typesText(own); !strings.Contains(got, want) {
 				t.Errorf("%s: %q, want %q", p.Name, got, want)
 			}
 		}

@@ -131,12 +131,9 @@ func runThreadToken(ctx context.Context, s *Session, c *Call) error {
 }
 
 func runProcessIRPs(ctx context.Context, s *Session, c *Call) error {
-	addr := uint64(0)
-	if !c.Args.Done() {
-		var err error
-		if addr, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	addr, err := s.extensionNumberOr(c, 0)
+	if err != nil {
+		return err
 	}
 	p, err := s.debuggee.process(s)
 	if addr != 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kdap/engine/format"
 	"kdap/engine/windows"
 )
 
@@ -223,7 +224,7 @@ func runDeadlock(ctx context.Context, s *Session, c *Call) error {
 	for _, cycle := range windows.WaitCycles(all) {
 		names := make([]string, len(cycle))
 		for i, t := range cycle {
-			names[i] = hex16(t)
+			names[i] = format.Hex16(t)
 		}
 		s.notef("executive resources: threads %s wait for each other (!locks shows what they hold)", strings.Join(names, ", "))
 	}

@@ -45,12 +45,7 @@ func runMexVer(_ context.Context, s *Session, _ *Call) error {
 	return nil
 }
 
-func flagWord(v bool) string {
-	if v {
-		return "True"
-	}
-	return "False"
-}
+func flagWord(v bool) string { return either(v, "True", "False") }
 
 func runComputerName(ctx context.Context, s *Session, _ *Call) error {
 	name, err := machine.Name(ctx, s.sys)

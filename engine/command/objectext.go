@@ -59,11 +59,9 @@ func runObject(ctx context.Context, s *Session, c *Call) error {
 	if addr == 0 && !c.Args.Done() {
 		return s.listObjectsOfType(ctx, strings.TrimSpace(c.rest()))
 	}
-	flags := uint64(objectDefault)
-	if !c.Args.Done() {
-		if flags, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	flags, err := s.extensionNumberOr(c, objectDefault)
+	if err != nil {
+		return err
 	}
 	return s.showObject(ctx, s.sys.ObjectAt(addr), flags, 0)
 }

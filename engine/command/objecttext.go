@@ -10,8 +10,6 @@ func decimal(v int64) string { return strconv.FormatInt(v, 10) }
 
 func twoDigits(v int) string { return fmt.Sprintf("%02d", v) }
 
-func hex16(v uint64) string { return fmt.Sprintf("%016x", v) }
-
 // pointer spells an address as structures show it: 16 digits, a null pointer
 // as 00000000.
 func pointer(v uint64) string { return fmt.Sprintf("%08x", v) }

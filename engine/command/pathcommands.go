@@ -209,9 +209,4 @@ func cmdSrcnoisy() *Command {
 	}
 }
 
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
+func onOff(on bool) string { return either(on, "on", "off") }

@@ -140,12 +140,7 @@ func yesNo(o types.Object) string {
 	return yesNoText(v != 0)
 }
 
-func yesNoText(v bool) string {
-	if v {
-		return "Yes"
-	}
-	return "No"
-}
+func yesNoText(v bool) string { return either(v, "Yes", "No") }
 
 func objectText(layout string, o types.Object) string { return hexText(layout, o.Uint) }
 

@@ -51,12 +51,7 @@ func inRuns(runs []windows.PageRun, pfn uint64) bool {
 	return false
 }
 
-func wordIf(yes bool, word string) string {
-	if yes {
-		return word
-	}
-	return ""
-}
+func wordIf(yes bool, word string) string { return either(yes, word, "") }
 
 // pageLetters are the flags of an entry: modified, prototype, read and write in
 // progress, error, removal, read-only memory.

@@ -111,6 +111,14 @@ func (s *Session) extensionNumber(c *Call) (uint64, error) {
 	return s.evaluate(word)
 }
 
+// extensionNumberOr is extensionNumber for an argument that may be left out.
+func (s *Session) extensionNumberOr(c *Call, absent uint64) (uint64, error) {
+	if c.Args.Done() {
+		return absent, nil
+	}
+	return s.extensionNumber(c)
+}
+
 func runProcess(ctx context.Context, s *Session, c *Call) error {
 	a, err := s.parseProcessArgs(c)
 	if err != nil {

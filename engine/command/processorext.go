@@ -2,8 +2,8 @@ package command
 
 import (
 	"context"
-	"fmt"
 
+	"kdap/engine/format"
 	"kdap/engine/windows"
 )
 
@@ -143,23 +143,13 @@ func (s *Session) showSegments(ctx context.Context, first, last uint64) error {
 			s.notef("%v", err)
 			return Failf("%04x Unable to get descriptor", sel)
 		}
-		s.printf("%04x %s %s %-10s %d %s %s %s %s %08x\n", sel, tick(g.Base), tick(g.Limit), segmentType(g), g.Privilege(),
-			choose(g.Flags&windows.SegmentBig != 0, "Bg", "Nb"), choose(g.Flags&windows.SegmentPages != 0, "Pg", "By"),
-			choose(g.Access&windows.SegmentPresent != 0, "P ", "NP"), choose(g.Flags&windows.SegmentLong != 0, "Lo", "Nl"),
+		s.printf("%04x %s %s %-10s %d %s %s %s %s %08x\n", sel, format.Addr(g.Base), format.Addr(g.Limit), segmentType(g), g.Privilege(),
+			either(g.Flags&windows.SegmentBig != 0, "Bg", "Nb"), either(g.Flags&windows.SegmentPages != 0, "Pg", "By"),
+			either(g.Access&windows.SegmentPresent != 0, "P ", "NP"), either(g.Flags&windows.SegmentLong != 0, "Lo", "Nl"),
 			uint64(g.Flags)<<8|uint64(g.Access))
 	}
 	return nil
 }
-
-func choose(ok bool, yes, no string) string {
-	if ok {
-		return yes
-	}
-	return no
-}
-
-// tick spells 64 bits with a backtick in the middle.
-func tick(v uint64) string { return fmt.Sprintf("%08x`%08x", v>>32, v&0xffffffff) }
 
 // systemSegments are the types of descriptors that are neither code nor data.
 var systemSegments = map[uint8]string{
@@ -173,11 +163,11 @@ func segmentType(g windows.Segment) string {
 		}
 		return "<Reserved>"
 	}
-	accessed := choose(g.Access&windows.SegmentAccessed != 0, "Ac", "")
+	accessed := either(g.Access&windows.SegmentAccessed != 0, "Ac", "")
 	if g.Access&windows.SegmentCode != 0 {
-		return "Code " + choose(g.Access&windows.SegmentReadable != 0, "RE ", "EO ") + accessed
+		return "Code " + either(g.Access&windows.SegmentReadable != 0, "RE ", "EO ") + accessed
 	}
-	return "Data " + choose(g.Access&windows.SegmentReadable != 0, "RW ", "RO ") + accessed
+	return "Data " + either(g.Access&windows.SegmentReadable != 0, "RW ", "RO ") + accessed
 }
 
 func cmdDpcs() *Command {
@@ -218,7 +208,7 @@ func runDpcs(ctx context.Context, s *Session, c *Call) error {
 				}
 				continue
 			}
-			s.printf("%2d: %-8s: 0x%016x 0x%016x %s\n", n, choose(d.Threaded, "Threaded", "Normal"), d.Addr, d.Routine, s.symbolText(ctx, d.Routine))
+			s.printf("%2d: %-8s: 0x%016x 0x%016x %s\n", n, either(d.Threaded, "Threaded", "Normal"), d.Addr, d.Routine, s.symbolText(ctx, d.Routine))
 		}
 	}
 	return nil

@@ -150,11 +150,9 @@ func regLockTable(ctx context.Context, s *Session, r *registry.Registry, c *Call
 	if err != nil {
 		return err
 	}
-	thread := uint64(0)
-	if !c.Args.Done() {
-		if thread, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	thread, err := s.extensionNumberOr(c, 0)
+	if err != nil {
+		return err
 	}
 	o := r.ControlBlock(addr).Object()
 	owner, err := o.Field("Owner").Uint()

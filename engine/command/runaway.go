@@ -28,12 +28,9 @@ var runawayTables = []struct {
 }
 
 func runRunaway(ctx context.Context, s *Session, c *Call) error {
-	flags := uint64(1)
-	if !c.Args.Done() {
-		var err error
-		if flags, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	flags, err := s.extensionNumberOr(c, 1)
+	if err != nil {
+		return err
 	}
 	type row struct {
 		processThread

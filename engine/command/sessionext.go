@@ -96,12 +96,9 @@ func runSprocess(ctx context.Context, s *Session, c *Call) error {
 			return Failf("Invalid session %s", word)
 		}
 	}
-	var flags uint64
-	if !c.Args.Done() {
-		var err error
-		if flags, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	flags, err := s.extensionNumberOr(c, 0)
+	if err != nil {
+		return err
 	}
 	image := c.Word()
 	if id == sessionCurrent || id == sessionContext {

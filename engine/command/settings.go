@@ -87,6 +87,7 @@ func (s *Session) optionalNumber(c *Call) (v uint64, given bool, err error) {
 	return v, err == nil, err
 }
 
+// either is the word for a condition that holds, or for one that does not.
 func either(on bool, yes, no string) string {
 	if on {
 		return yes

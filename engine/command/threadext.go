@@ -51,11 +51,9 @@ func runThread(ctx context.Context, s *Session, c *Call) error {
 	if err != nil {
 		return err
 	}
-	flags := uint64(threadDefaultFlags)
-	if !c.Args.Done() {
-		if flags, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	flags, err := s.extensionNumberOr(c, threadDefaultFlags)
+	if err != nil {
+		return err
 	}
 	owner, ownerErr := t.Process()
 	if withProcess && ownerErr == nil {
@@ -76,12 +74,9 @@ func runThread(ctx context.Context, s *Session, c *Call) error {
 // threadArgument reads the thread of !thread: none or -1 is the current
 // processor's, whatever .thread chose.
 func (s *Session) threadArgument(ctx context.Context, c *Call, byTID bool) (windows.Thread, error) {
-	addr := ^uint64(0)
-	if !c.Args.Done() {
-		var err error
-		if addr, err = s.extensionNumber(c); err != nil {
-			return windows.Thread{}, err
-		}
+	addr, err := s.extensionNumberOr(c, ^uint64(0))
+	if err != nil {
+		return windows.Thread{}, err
 	}
 	switch {
 	case byTID:

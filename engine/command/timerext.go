@@ -97,7 +97,7 @@ func (w *timerWalk) timer(list string, t windows.Timer) {
 	if due := w.clock + t.DueTime - w.now; t.DueTime>>63 == 0 && format.ValidFileTime(due) {
 		when = fireTime(due)
 	}
-	w.s.printf("%s %016x%2s  %08x %08x [%s]  ", list, t.Addr, choose(t.Period != 0, " P", ""), t.DueTime&0xffffffff, t.DueTime>>32, when)
+	w.s.printf("%s %016x%2s  %08x %08x [%s]  ", list, t.Addr, either(t.Period != 0, " P", ""), t.DueTime&0xffffffff, t.DueTime>>32, when)
 	switch {
 	case t.DPC != 0:
 		name := w.s.symbolText(w.ctx, t.Routine)

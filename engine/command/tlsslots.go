@@ -24,11 +24,9 @@ func runTLS(ctx context.Context, s *Session, c *Call) error {
 	if err != nil {
 		return err
 	}
-	var addr uint64
-	if !c.Args.Done() {
-		if addr, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	addr, err := s.extensionNumberOr(c, 0)
+	if err != nil {
+		return err
 	}
 	switch addr {
 	case 0:

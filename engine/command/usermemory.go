@@ -99,12 +99,12 @@ func (s *Session) showRange(v windows.VAD, r windows.Region, verbose bool) error
 		if err != nil {
 			return err
 		}
-		s.printf("AllocationBase: %016x\nAllocationProtect: %08x  %s\n", v.Start, protection.Flags(), protectWord(protection, " + "))
+		s.printf("AllocationBase: %016x\nAllocationProtect: %08x  %s\n", v.Start, protection.Flags(), pageRightsText(protection.Flags(), " + "))
 	}
 	n, name := stateWord(r.State)
 	s.printf("RegionSize:  %016x\nState:       %08x  %s\n", r.Size, n, name)
 	if r.State != windows.StateReserved {
-		s.printf("Protect:     %08x  %s\n", r.Protection.Flags(), protectWord(r.Protection, " + "))
+		s.printf("Protect:     %08x  %s\n", r.Protection.Flags(), pageRightsText(r.Protection.Flags(), " + "))
 	}
 	n, name = typeWord(v)
 	s.printf("Type:        %08x  %s\n\n", n, name)
@@ -152,12 +152,9 @@ func userMinidumpMemoryCommands() []*Command {
 }
 
 func runImageRelocations(ctx context.Context, s *Session, c *Call) error {
-	only := uint64(0)
-	if !c.Args.Done() {
-		var err error
-		if only, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	only, err := s.extensionNumberOr(c, 0)
+	if err != nil {
+		return err
 	}
 	b, err := s.processBlock()
 	if err != nil {

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strconv"
 
 	"kdap/engine/memory"
@@ -31,31 +32,17 @@ func runVAD(ctx context.Context, s *Session, c *Call) error {
 	if err != nil {
 		return err
 	}
-	var arg, flag uint64
-	if !c.Args.Done() {
-		if arg, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	arg, err := s.extensionNumberOr(c, 0)
+	if err != nil {
+		return err
 	}
-	if !c.Args.Done() {
-		if flag, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	flag, err := s.extensionNumberOr(c, 0)
+	if err != nil {
+		return err
 	}
 	switch {
-	case arg != 0 && arg < userLimit: // an address of the process
-		v, ok, err := p.VADAt(arg)
-		if err != nil {
-			return s.unable("Unable to read the VADs", err)
-		}
-		if !ok {
-			return Failf("Unable to find VAD for address %x", arg)
-		}
-		if flag == 1 {
-			return s.vadDetails(v)
-		}
-		s.printf("%s", vadHeader)
-		return s.vadRow(v, &vadTotal{})
+	case arg != 0 && arg < userLimit:
+		return s.vadOfAddress(p, arg, flag == 1)
 	case arg != 0 && flag == 1:
 		for v, err := range p.VADsFrom(ctx, arg) {
 			if err == nil && v.Addr() == arg {
@@ -63,11 +50,29 @@ func runVAD(ctx context.Context, s *Session, c *Call) error {
 			}
 		}
 		return Failf("Unable to read VAD at %016x", arg)
+	case arg != 0:
+		return s.vadTable(ctx, p.VADsFrom(ctx, arg))
 	}
-	vads := p.VADs(ctx)
-	if arg != 0 {
-		vads = p.VADsFrom(ctx, arg)
+	return s.vadTable(ctx, p.VADs(ctx))
+}
+
+// vadOfAddress shows the range that an address of the process lies in.
+func (s *Session) vadOfAddress(p windows.Process, va uint64, details bool) error {
+	v, ok, err := p.VADAt(va)
+	switch {
+	case err != nil:
+		return s.unable("Unable to read the VADs", err)
+	case !ok:
+		return Failf("Unable to find VAD for address %x", va)
+	case details:
+		return s.vadDetails(v)
 	}
+	s.printf("%s", vadHeader)
+	return s.vadRow(v, &vadTotal{})
+}
+
+// vadTable shows ranges and their sums.
+func (s *Session) vadTable(ctx context.Context, vads iter.Seq2[windows.VAD, error]) error {
 	s.printf("%s", vadHeader)
 	var sum vadTotal
 	for v, err := range vads {

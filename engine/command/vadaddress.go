@@ -21,30 +21,23 @@ const (
 )
 
 func stateWord(st windows.PageState) (uint32, string) {
+	n := uint32(memCommit)
 	if st == windows.StateReserved {
-		return memReserve, "MEM_RESERVE"
+		n = memReserve
 	}
-	return memCommit, "MEM_COMMIT"
+	return n, memoryStates[n]
 }
 
 func typeWord(v windows.VAD) (uint32, string) {
+	n := uint32(memMapped)
 	private, err := v.Private()
 	switch {
 	case v.Image():
-		return memImage, "MEM_IMAGE"
+		n = memImage
 	case err == nil && private:
-		return memPrivate, "MEM_PRIVATE"
+		n = memPrivate
 	}
-	return memMapped, "MEM_MAPPED"
-}
-
-// protectWord spells a protection with its modifiers joined by sep.
-func protectWord(p windows.PageProtection, sep string) string {
-	name := p.String()
-	if name == "NO_ACCESS" {
-		return "PAGE_NOACCESS"
-	}
-	return "PAGE_" + strings.ReplaceAll(name, "|", sep+"PAGE_")
+	return n, memoryTypes[n]
 }
 
 // contextVAD finds the range of the process context that an address is in.
@@ -90,12 +83,12 @@ func runVprot(ctx context.Context, s *Session, c *Call) error {
 	}
 	s.printf("BaseAddress:       %016x\n", r.Base)
 	s.printf("AllocationBase:    %016x\n", v.Start)
-	s.printf("AllocationProtect: %08x  %s\n", protection.Flags(), protectWord(protection, " + "))
+	s.printf("AllocationProtect: %08x  %s\n", protection.Flags(), pageRightsText(protection.Flags(), " + "))
 	s.printf("RegionSize:        %016x\n", r.Size)
 	n, name := stateWord(r.State)
 	s.printf("State:             %08x  %s\n", n, name)
 	if r.State != windows.StateReserved {
-		s.printf("Protect:           %08x  %s\n", r.Protection.Flags(), protectWord(r.Protection, " + "))
+		s.printf("Protect:           %08x  %s\n", r.Protection.Flags(), pageRightsText(r.Protection.Flags(), " + "))
 	}
 	n, name = typeWord(v)
 	s.printf("Type:              %08x  %s\n", n, name)
@@ -251,7 +244,7 @@ func (s *Session) userAddress(ctx context.Context, p windows.Process, v windows.
 	n, word := stateWord(r.State)
 	s.addressRow("State", fmt.Sprintf("%08x          %s", n, word))
 	if r.State != windows.StateReserved {
-		s.addressRow("Protect", fmt.Sprintf("%08x          %s", r.Protection.Flags(), protectWord(r.Protection, "|")))
+		s.addressRow("Protect", fmt.Sprintf("%08x          %s", r.Protection.Flags(), pageRightsText(r.Protection.Flags(), "|")))
 	} else {
 		s.addressRow("Protect", "<info not present at the target>")
 	}
@@ -259,7 +252,7 @@ func (s *Session) userAddress(ctx context.Context, p windows.Process, v windows.
 	s.addressRow("Type", fmt.Sprintf("%08x          %s", n, word))
 	s.addressRow("Allocation Base", format.Addr(v.Start))
 	if protection, err := v.Protection(); err == nil {
-		s.addressRow("Allocation Protect", fmt.Sprintf("%08x          %s", protection.Flags(), protectWord(protection, "|")))
+		s.addressRow("Allocation Protect", fmt.Sprintf("%08x          %s", protection.Flags(), pageRightsText(protection.Flags(), "|")))
 	}
 	file, err := v.File()
 	if err != nil {

@@ -83,11 +83,10 @@ func runSList(ctx context.Context, s *Session, c *Call) error {
 	if err != nil {
 		return err
 	}
-	typeName, offset := c.Word(), uint64(0)
-	if !c.Args.Done() {
-		if offset, err = s.extensionNumber(c); err != nil {
-			return err
-		}
+	typeName := c.Word()
+	offset, err := s.extensionNumberOr(c, 0)
+	if err != nil {
+		return err
 	}
 	b, err := memory.ReadBytes(s.space(), head, sListHeaderSize)
 	if err != nil {
