@@ -14,6 +14,7 @@ import (
 	"kdap/engine/command"
 	"kdap/engine/dumptest"
 	"kdap/engine/list"
+	"kdap/engine/memory"
 )
 
 // TestOtherBuild asks two machines that differ in one thing only, where the
@@ -81,12 +82,14 @@ func answer(t *testing.T, s *command.Session, line string) string {
 
 var (
 	folder  = regexp.MustCompile(`\S*/TestOtherBuild\w*/\d+`)
+	word    = regexp.MustCompile(`(Flags \()[0-9a-f]+\)`)  // the bits of a word, before their names
 	elapsed = regexp.MustCompile(`(?m)^(    Value: )\d+$`) // !analyze says how long it took
 )
 
-// cleaned takes out what differs from run to run.
+// cleaned takes out what differs from run to run, and words of bits.
 func cleaned(s string) string {
-	return elapsed.ReplaceAllString(folder.ReplaceAllString(filepath.ToSlash(s), "FOLDER"), "${1}0")
+	s = folder.ReplaceAllString(filepath.ToSlash(s), "FOLDER")
+	return word.ReplaceAllString(elapsed.ReplaceAllString(s, "${1}0"), "${1})")
 }
 
 var (
@@ -154,6 +157,28 @@ func TestSessionsOfBuilds(t *testing.T) {
 		}
 		if fmt.Sprint(ids) != "[0 1]" {
 			t.Errorf("%q: sessions %v, want [0 1]", relative, ids)
+		}
+	}
+}
+
+// TestSelfMapOfBuilds reads every entry that leads to a page at the address
+// where the kernel maps it, with four levels of page tables and with five.
+func TestSelfMapOfBuilds(t *testing.T) {
+	for name, d := range map[string]*dumptest.Dump{"four": dumptest.Corners(), "five": dumptest.CornersLA57()} {
+		sys := open(t, d, dumptest.Full, dumptest.PDBs).System
+		va := sys.KDBG().PsActiveProcessHead
+		way, err := sys.PTEWay(sys.TablesAt(d.Truth().DTB), va)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, e := range way {
+			v, err := memory.ReadUint(sys.Kernel(), sys.EntryAddress(va, e.Level), 8)
+			if err != nil || v != e.Value {
+				t.Errorf("%s levels, level %d: %#x at %#x (%v), want %#x", name, e.Level, v, sys.EntryAddress(va, e.Level), err, e.Value)
+			}
+		}
+		if back, ok := sys.PTEAddress(sys.EntryAddress(va, 0)); !ok || back != va&^0xfff {
+			t.Errorf("%s: back to %#x, %v", name, back, ok)
 		}
 	}
 }

@@ -229,7 +229,11 @@ func (m *Machine) makeKDBG() {
 	w(0x358, m.l.size("_KDPC_STACK_FRAME"))
 	w(0x35a, m.l.offset("_KQUEUE", "ThreadListHead"))
 	w(0x35c, m.l.offset("_KTHREAD", "WaitReason"))
-	p(0x360, 0xffff000000000000|selfIndex<<39)
+	if m.opts.LA57 {
+		p(0x360, 0xfe00000000000000|selfIndex<<48)
+	} else {
+		p(0x360, 0xffff000000000000|selfIndex<<39)
+	}
 	if m.opts.EncodeKDBG {
 		m.encodeKDBG(b, self)
 	}

@@ -26,7 +26,7 @@ var fixedTypes = map[string]bool{
 	"_MMPTE": true, "_MMPTE_HARDWARE": true, "_MMPTE_SOFTWARE": true, "_MMPTE_TRANSITION": true, "_MMPTE_PROTOTYPE": true,
 	"_MMPTE_SUBSECTION": true, "_PHYSICAL_MEMORY_RUN": true, "_PHYSICAL_MEMORY_DESCRIPTOR": true,
 	"_RTL_BITMAP": true, "_HEAP_ENTRY": true, "_HEAP_SEGMENT": true, "_HEAP_ENTRY_EXTRA": true, "_HEAP_USERDATA_HEADER": true,
-	"_HEAP_VIRTUAL_ALLOC_ENTRY": true, "_HMAP_TABLE": true, "_HMAP_DIRECTORY": true, "_HBASE_BLOCK": true, "_CHILD_LIST": true,
+	"_HEAP_VIRTUAL_ALLOC_ENTRY": true, "_HEAP_UCR_DESCRIPTOR": true, "_HMAP_TABLE": true, "_HMAP_DIRECTORY": true, "_HBASE_BLOCK": true, "_CHILD_LIST": true,
 	"_CM_KEY_REFERENCE": true, "_CM_KEY_NODE": true, "_CM_NAME_CONTROL_BLOCK": true, "_CM_KEY_SECURITY_CACHE": true,
 	"_PS_PROTECTION": true, "_KLDR_DATA_TABLE_ENTRY": true, "_KDPC_STACK_FRAME": true,
 }

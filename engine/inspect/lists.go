@@ -132,11 +132,11 @@ func treeNodes(root types.Object, t *types.Type, link string) iter.Seq2[types.Ob
 			}
 			seen[at] = true
 			o := root.At(at-off, t)
-			left, err := o.FirstField(link+".Left", link+".LeftChild").Uint()
+			left, err := o.FirstField(link+".Left", link+".LeftChild", "LeftChild").Uint()
 			if err != nil {
 				return yield(types.Object{}, err)
 			}
-			right, err := o.FirstField(link+".Right", link+".RightChild").Uint()
+			right, err := o.FirstField(link+".Right", link+".RightChild", "RightChild").Uint()
 			if err != nil {
 				return yield(types.Object{}, err)
 			}
