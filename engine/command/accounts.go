@@ -42,14 +42,9 @@ func (s *Session) userName(p windows.Process) string {
 	if err != nil {
 		return ""
 	}
-	if name := s.accountNames().Of(s.ctx, t); name != "" {
-		return visible(name)
+	text, err := s.accountNames().Text(s.ctx, t)
+	if err != nil {
+		s.notef("%v", err)
 	}
-	for g, err := range t.Groups() {
-		if err != nil {
-			break
-		}
-		return string(g.SID)
-	}
-	return ""
+	return visible(text)
 }

@@ -195,3 +195,21 @@ func compareSessions(t *testing.T, got []Session, want objectTruth) {
 		}
 	}
 }
+
+// TestUsersOfLab: the processes of a user have its name, which the list of
+// profiles and their environments tell.
+func TestUsersOfLab(t *testing.T) {
+	sys := openWith(t, truth.Dump(t, "lab19041"), truth.Path(t, "symbols"))
+	users := map[string]string{}
+	for p, err := range Processes(t.Context(), sys, Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		users[p.Name] = p.User
+	}
+	for name, want := range map[string]string{"PotionShop.exe": `BENCH4\mara`, "lsass.exe": `NT AUTHORITY\SYSTEM`} {
+		if users[name] != want {
+			t.Errorf("%s is of %q, want %q", name, users[name], want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"kdap/engine/windows"
+	"kdap/engine/windows/machine"
 )
 
 // A Process is an entry of the kind "processes".
@@ -28,16 +29,36 @@ type Process struct {
 	WorkingSetPages  *uint64 `json:"workingSetPages,omitempty"`
 	PrivatePages     *uint64 `json:"privatePages,omitempty"`
 	CommitPages      *uint64 `json:"commitPages,omitempty"`
-	Source           string  `json:"source"` // how it was found: "list", "cid" (the table of ids), "idle", "triage", "minidump"
+	User             string  `json:"user,omitempty"` // the account of its token; a SID where the dump has no name for it
+	Source           string  `json:"source"`         // how it was found: "list", "cid" (the table of ids), "idle", "triage", "minidump"
 
 	Unreadable Unreadable `json:"unreadable,omitempty"`
 }
 
 // Processes yields the processes that keep accepts.
 func Processes(ctx context.Context, sys *windows.System, keep Filter) iter.Seq2[Process, error] {
+	var accounts *machine.Accounts
+	_, untyped := sys.Type("_TOKEN")
 	return ofProcesses(AllProcesses(ctx, sys), keep, func(p windows.Process, yield func(Process, error) bool) bool {
-		return yield(NewProcess(ctx, p), nil)
+		v := NewProcess(ctx, p)
+		if untyped == nil {
+			if accounts == nil {
+				accounts = machine.NewAccounts(ctx, sys)
+			}
+			v.readAccount(ctx, p, accounts)
+		}
+		return yield(v, nil)
 	})
+}
+
+func (v *Process) readAccount(ctx context.Context, p windows.Process, accounts *machine.Accounts) {
+	t, err := p.Token()
+	if err == nil {
+		v.User, err = accounts.Text(ctx, t)
+	}
+	if err != nil {
+		v.Unreadable.add("user", err)
+	}
 }
 
 // ofProcesses yields what each yields of the processes that keep accepts. Each

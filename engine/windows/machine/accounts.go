@@ -55,6 +55,18 @@ func (a *Accounts) Of(ctx context.Context, t windows.Token) string {
 	return ""
 }
 
+// Text returns the name of the account that a token is of, its SID where the
+// dump has no name for it.
+func (a *Accounts) Text(ctx context.Context, t windows.Token) (string, error) {
+	if name := a.Of(ctx, t); name != "" {
+		return name, nil
+	}
+	for g, err := range t.Groups() {
+		return string(g.SID), err
+	}
+	return "", nil
+}
+
 // Name returns the name of an account, DOMAIN\User where the domain is known;
 // "" for an unknown one.
 func (a *Accounts) Name(ctx context.Context, sid windows.SID) string {
