@@ -9,7 +9,6 @@ import (
 	"io"
 	"reflect"
 	"strings"
-	"text/tabwriter"
 
 	"kdap/engine/windows"
 )
@@ -69,12 +68,8 @@ func newEncoder(w *bufio.Writer, format string, k Kind, info DumpInfo) (encoder,
 		c := csv.NewWriter(w)
 		return &rowsEncoder{entryType: k.entry, row: c.Write, flush: func() error { c.Flush(); return c.Error() }}, nil
 	case "table":
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		row := func(cells []string) error {
-			_, err := fmt.Fprintln(t, strings.Join(cells, "\t"))
-			return err
-		}
-		return &rowsEncoder{entryType: k.entry, row: row, flush: t.Flush, visible: true}, nil
+		t := &tableWriter{w: w}
+		return &rowsEncoder{entryType: k.entry, row: t.row, flush: t.flush, visible: true}, nil
 	}
 	return nil, fmt.Errorf("unknown format %q: one of %s", format, strings.Join(Formats, ", "))
 }
