@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"kdap/engine/expr"
+	"kdap/engine/memory"
+	"kdap/engine/types"
+	"kdap/engine/windows"
 )
 
 // An Output is where a session's answers and notes go.
@@ -59,12 +62,17 @@ func (s *Session) Execute(ctx context.Context, line string, o Output) error {
 	for l := range strings.SplitSeq(strings.TrimRight(line, "\r\n"), "\n") {
 		l = strings.TrimRight(l, "\r")
 		s.log.command(s.Prompt(), l)
+		sys, scope, modules := s.sys, s.scope, s.modules
 		err := s.runGuarded(ctx, l)
 		var p *Panic
+		givenUp := errors.As(err, &p) || ctx.Err() != nil
+		if givenUp && sys == s.sys {
+			s.scope, s.modules = scope, modules // not where it was given up
+		}
 		switch {
-		case errors.As(err, &p):
+		case p != nil:
 			return err
-		case ctx.Err() != nil:
+		case givenUp:
 			return ctx.Err()
 		case errors.Is(err, ErrQuit):
 			return ErrQuit
@@ -401,8 +409,33 @@ func (s *Session) printError(err error, cur *expr.Cursor, shown string) {
 			s.printf("\n")
 		}
 	default:
-		s.printf("%v\n", err)
+		s.printf("%s\n", s.innerError(err))
 	}
+}
+
+// innerError is what a command prints of an error from below that it has no
+// words for: the debugger's, the reason becoming a note, where it has some.
+func (s *Session) innerError(err error) string {
+	var unread *memory.ReadError
+	switch {
+	case errors.As(err, &unread):
+		s.notef("%v", err)
+		return fmt.Sprintf("Memory read error %016x", unread.Addr)
+	case symbolsLack(err):
+		s.notef("%v", err)
+		return wrongSymbols
+	}
+	return err.Error()
+}
+
+// wrongSymbols is what the kernel's extensions say where its types or names are
+// not to be had.
+const wrongSymbols = "NT symbols are incorrect, please fix symbols"
+
+func symbolsLack(err error) bool {
+	var noType *types.NoTypeError
+	var noSymbol *windows.NoSymbolError
+	return errors.As(err, &noType) || errors.As(err, &noSymbol)
 }
 
 // capture runs f and returns what it printed instead of showing it.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -182,7 +183,7 @@ func cmdPrcb() *Command {
 			s.printf("Times -- Dpc    %08x Interrupt %08x \n", field("DpcTime", "DpcTimeCount"), field("InterruptTime"))
 			s.printf("         Kernel %08x User      %08x \n", field("KernelTime"), field("UserTime"))
 			if problem != nil {
-				s.notef("processor %d: figures shown as 0 could not be read: %v", n, problem)
+				s.notef(zeroNote, n, problem)
 			}
 			return nil
 		}),
@@ -202,22 +203,24 @@ func cmdPcr() *Command {
 				s.notef("processor %d: %v", n, err)
 				return Failf("Cannot get PCR address")
 			}
-			s.showPcr(p, pcr)
-			return nil
+			return s.showPcr(p, pcr)
 		}),
 	}
 }
 
 // showPcr prints the region as the debugger does: its first words under the
 // names of the _NT_TIB that begins it on 32-bit systems.
-func (s *Session) showPcr(p windows.Processor, pcr uint64) {
-	word := func(off uint64, size int) uint64 {
-		v, err := memory.ReadUint(s.sys.Kernel(), pcr+off, size)
-		if err != nil {
-			s.notef("%v", err)
-		}
+func (s *Session) showPcr(p windows.Processor, pcr uint64) error {
+	if _, err := memory.ReadUint(s.sys.Kernel(), pcr, 8); err != nil {
+		s.notef("processor %d: %v", p.Number(), err)
+		return Failf("Unable to read the PCR at %016x", pcr)
+	}
+	var problem error
+	u := func(v uint64, err error) uint64 {
+		problem = cmp.Or(problem, err)
 		return v
 	}
+	word := func(off uint64, size int) uint64 { return u(memory.ReadUint(s.sys.Kernel(), pcr+off, size)) }
 	obj := s.sys.Struct("_KPCR", pcr)
 	major, _ := obj.Field("MajorVersion").Uint()
 	minor, _ := obj.Field("MinorVersion").Uint()
@@ -237,11 +240,15 @@ func (s *Session) showPcr(p windows.Processor, pcr uint64) {
 		line(name, 0)
 	}
 	s.printf("\n")
-	current, _ := p.CurrentThread()
-	next, _ := p.NextThread()
-	idle, _ := p.IdleThread()
-	line("CurrentThread", current)
-	line("NextThread", next)
-	line("IdleThread", idle)
+	line("CurrentThread", u(p.CurrentThread()))
+	line("NextThread", u(p.NextThread()))
+	line("IdleThread", u(p.IdleThread()))
 	s.printf("\n\t%19s \n", "DpcQueue:")
+	if problem != nil {
+		s.notef(zeroNote, p.Number(), problem)
+	}
+	return nil
 }
+
+// zeroNote goes with figures that have no words of the debugger's for a gap.
+const zeroNote = "processor %d: figures shown as 0 could not be read: %v"

@@ -261,7 +261,7 @@ func (p Process) idleThreads(ctx context.Context, yield func(Thread, error) bool
 
 // Processes yields the processes: those on nt!PsActiveProcessHead in list
 // order, then those that only nt!PspCidTable knows. A list that breaks yields
-// its good part, then its error, then what the table still has.
+// its good part, then what the table still has, then its error.
 func (s *System) Processes(ctx context.Context) iter.Seq2[Process, error] {
 	return func(yield func(Process, error) bool) {
 		if t := s.triage(); t != nil {
@@ -293,8 +293,22 @@ func (s *System) Processes(ctx context.Context) iter.Seq2[Process, error] {
 }
 
 // ActiveProcesses yields the processes on nt!PsActiveProcessHead, in list order.
+// One that breaks goes on with those that only nt!PspCidTable still has; its
+// error comes last.
 func (s *System) ActiveProcesses(ctx context.Context) iter.Seq2[Process, error] {
 	return func(yield func(Process, error) bool) {
+		seen := map[uint64]bool{}
+		stop := func(why error) {
+			for p, err := range s.cidProcesses(ctx) {
+				if ctx.Err() != nil {
+					break
+				}
+				if err == nil && !seen[p.Addr()] && !yield(p, nil) {
+					return
+				}
+			}
+			yield(Process{}, fmt.Errorf("active processes: %w", why))
+		}
 		t, err := s.Type("_EPROCESS")
 		if err != nil {
 			yield(Process{}, err)
@@ -315,9 +329,10 @@ func (s *System) ActiveProcesses(ctx context.Context) iter.Seq2[Process, error] 
 				err = fmt.Errorf("the list leads to %#x, which is no process", p.Addr())
 			}
 			if err != nil {
-				yield(Process{}, fmt.Errorf("active processes: %w", err))
+				stop(err)
 				return
 			}
+			seen[p.Addr()] = true
 			if !yield(p, nil) {
 				return
 			}
