@@ -414,8 +414,19 @@ func (r *vmReader) sessionCommit() (uint64, bool, error) {
 			break
 		}
 		sum += pages
+		r.vm.Sessions = append(r.vm.Sessions, newSessionCommit(o, pages))
 	}
 	return sum, true, nil
+}
+
+func newSessionCommit(o types.Object, pages uint64) SessionCommit {
+	c := SessionCommit{Addr: o.Addr(), Commit: pages}
+	c.ID, _ = o.Field("SessionId").Uint()
+	if paged := o.FirstField("PagedPoolInfo.AllocatedPagedPool", "PagedPoolPages"); paged.Err() == nil {
+		n, err := paged.Uint()
+		c.Paged, c.HasPaged = n, err == nil
+	}
+	return c
 }
 
 var errTooMany = errors.New("too many entries")
