@@ -26,7 +26,7 @@ const (
 )
 
 func runVM(ctx context.Context, s *Session, c *Call) error {
-	flags, err := s.flagsArgument(c)
+	flags, err := s.extensionNumberOr(c, 0)
 	if err != nil {
 		return err
 	}
@@ -94,14 +94,6 @@ func (s *Session) showSessionUse(sessions []windows.SessionCommit) {
 // counterWidth is the column that the numbers of !vm end in.
 const counterWidth = 33
 
-// flagsArgument reads the flags of an extension command, 0 without any.
-func (s *Session) flagsArgument(c *Call) (uint64, error) {
-	if c.Args.Done() {
-		return 0, nil
-	}
-	return s.extensionNumber(c)
-}
-
 func (s *Session) showPagingFile(f windows.PagingFile) {
 	if f.Name == "" {
 		s.printf("No Name for Paging File\n")
@@ -154,7 +146,7 @@ const (
 const progressEvery = time.Second
 
 func runMemusage(ctx context.Context, s *Session, c *Call) error {
-	flags, err := s.flagsArgument(c)
+	flags, err := s.extensionNumberOr(c, 0)
 	if err != nil {
 		return err
 	}
