@@ -76,6 +76,13 @@ func TestLayoutsOfSmallDumps(t *testing.T) {
 		{"mex.md", "!mex.computername", `\AUnable to get the computer name\n\z`},
 		{"memory-translation.md", "!pfn 1", `\AUnable to read the PFN database\n\z`},
 	})
+	checkLayouts(t, dumpSession(t, "triage_x64", false), []layout{
+		{"objects.md", "!timer", `\AUnable to read the system's clocks\n\z`},
+	})
+	checkLayouts(t, dumpSession(t, "triage_arm64", false), []layout{
+		{"process.md", "!process 0 0", `^NT symbols are incorrect, please fix symbols\n`},
+		{"mex.md", "!mex.t", `\ANT symbols are incorrect, please fix symbols\n\z`},
+	})
 	checkLayouts(t, dumpSession(t, "minidump_calc", false), []layout{
 		{"user-mode.md", "!peb", `\APEB NULL\.\.\.\n\z`},
 	})

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"kdap/engine/memory"
-	"kdap/engine/types"
 	"kdap/engine/windows"
 )
 
@@ -212,13 +211,11 @@ func (s *Session) showOffList(ctx context.Context, shown map[uint64]bool, show f
 // printBroken prints why a list of the kernel ends early.
 func (s *Session) printBroken(err error) {
 	var unread *memory.ReadError
-	var noType *types.NoTypeError
-	var noSymbol *windows.NoSymbolError
 	switch {
 	case errors.As(err, &unread):
 		s.printf("Unable to read _LIST_ENTRY @ %016x\n", unread.Addr)
-	case errors.As(err, &noType), errors.As(err, &noSymbol):
-		s.printf("NT symbols are incorrect, please fix symbols\n")
+	case symbolsLack(err):
+		s.printf("%s\n", wrongSymbols)
 	}
 	s.incomplete(err)
 }

@@ -28,7 +28,7 @@ func runSessionExt(ctx context.Context, s *Session, c *Call) error {
 	choose, id := false, int64(0)
 	if letters, ok := c.Option(); ok {
 		if letters != "s" {
-			return Failf("!session: unknown option -%s", letters)
+			return Failf("Usage: !session [-s Session]")
 		}
 		word := c.Word()
 		if id, err = strconv.ParseInt(word, 10, 64); err != nil {

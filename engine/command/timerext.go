@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"kdap/engine/format"
@@ -24,8 +25,8 @@ func runTimer(ctx context.Context, s *Session, c *Call) error {
 	c.rest()
 	now, err := s.sys.InterruptTime()
 	clock, cerr := s.sys.SystemTime()
-	if err != nil || cerr != nil {
-		s.notef("the system's clocks cannot be read: %v %v", err, cerr)
+	if err := errors.Join(err, cerr); err != nil {
+		return s.unable("Unable to read the system's clocks", err)
 	}
 	w := timerWalk{s: s, ctx: ctx, now: now, clock: clock}
 	s.printf("Dump system timers\n\nInterrupt time: %08x %08x [%s]\n\n", now&0xffffffff, now>>32, fireTime(clock))
