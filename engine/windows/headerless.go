@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"kdap/engine/memory"
 	"kdap/engine/pe"
@@ -37,30 +38,39 @@ func (s *System) headerlessKernel(why error) {
 // pages of its image. Others may lie there, too, of images it carries along: it
 // is the one with a kernel's name.
 func (s *System) scanKernelCodeView() (pe.CodeView, bool) {
-	size := s.nt.Size
+	base, size := s.nt.Base, s.nt.Size
 	if size == 0 || size > maxKernelSize {
 		size = maxKernelSize
 	}
-	for at := s.nt.Base; at < s.nt.Base+size; at += memory.PageSize {
-		if cv, ok := s.kernelCodeViewIn(at); ok {
-			return cv, true
+	scan, _ := s.codeViewScans.LoadOrStore(base, sync.OnceValues(func() (pe.CodeView, bool) {
+		var b codeViewPage
+		for at := base; at < base+size; at += memory.PageSize {
+			if cv, ok := s.kernelCodeViewIn(at, &b); ok {
+				return cv, true
+			}
 		}
-	}
-	return pe.CodeView{}, false
+		return pe.CodeView{}, false
+	}))
+	return scan.(func() (pe.CodeView, bool))()
 }
 
-// kernelCodeViewIn looks for the record in the page at an address.
-func (s *System) kernelCodeViewIn(at uint64) (pe.CodeView, bool) {
-	const most = 24 + 64 // names of kernels' PDBs are short
-	b := make([]byte, memory.PageSize+most)
-	n, _ := s.kernel.Read(at, b)
+// A codeViewPage is a page and what may follow of a record that begins in it.
+type codeViewPage [memory.PageSize + maxKernelCodeView]byte
+
+// maxKernelCodeView is the size of the record: names of kernels' PDBs are short.
+const maxKernelCodeView = 24 + 64
+
+// kernelCodeViewIn looks for the record in the page at an address; b is what it
+// is read into.
+func (s *System) kernelCodeViewIn(at uint64, b *codeViewPage) (pe.CodeView, bool) {
+	n, _ := s.kernel.Read(at, b[:])
 	for off := 0; off < min(n, memory.PageSize); off++ {
 		i := bytes.Index(b[off:n], []byte("RSDS"))
 		if i < 0 {
 			break
 		}
 		off += i
-		cv, err := pe.ParseCodeView(b[off:min(n, off+most)])
+		cv, err := pe.ParseCodeView(b[off:min(n, off+maxKernelCodeView)])
 		if err == nil && isKernelPDB(cv.Name) {
 			return cv, true
 		}
@@ -77,8 +87,9 @@ func (s *System) baseBySymbols(ctx context.Context) (base uint64, ok bool) {
 	if list < kernelHalf || processes < kernelHalf {
 		return 0, false
 	}
+	var b codeViewPage
 	for at := list &^ (memory.PageSize - 1); list-at < maxKernelSize && ctx.Err() == nil; at -= memory.PageSize {
-		cv, ok := s.kernelCodeViewIn(at)
+		cv, ok := s.kernelCodeViewIn(at, &b)
 		if !ok {
 			continue
 		}

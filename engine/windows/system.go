@@ -49,6 +49,7 @@ type System struct {
 	userMods      sync.Map // EPROCESS → *ModuleSet
 	allMods       sync.Map // the same with the kernel's
 	views         imageViews
+	codeViewScans sync.Map // base of a kernel without header → what was found in its pages
 	tables        sync.Map // image identity → shared symbols and function tables
 
 	kernelModsOnce sync.Once
