@@ -141,6 +141,7 @@ type call struct {
 	started  time.Time
 	after    []func() // run when the response is out
 
+	opens    bool // it opens a dump: others wait until it is answered
 	answered sync.Once
 }
 
@@ -191,6 +192,7 @@ func (a *Adapter) receive(ctx context.Context, b []byte) {
 	}
 	switch c.command {
 	case "launch", "attach", "restart":
+		c.opens = true
 		a.beginOpening()
 	case "disconnect", "terminate":
 		a.leave(c.seq)
@@ -248,6 +250,9 @@ func (a *Adapter) respond(c *call, body any, err error) {
 			delete(a.pending, c.seq)
 		}
 		a.mu.Unlock()
+		if c.opens {
+			a.endOpening()
+		}
 		r := &response{Response: dap.Response{Command: c.command, RequestSeq: c.seq, Success: err == nil}, Body: body}
 		r.Type = "response"
 		if err != nil {

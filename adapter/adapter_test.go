@@ -180,6 +180,23 @@ func TestOpeningErrors(t *testing.T) {
 	}
 }
 
+// TestLaunchNeverRan: nobody waits for a dump whose launch ended before it began.
+func TestLaunchNeverRan(t *testing.T) {
+	c := inProcess(t, Options{})
+	if msg := c.refused("launch", map[string]any{"dumpFile": 5}); msg != `"dumpFile" cannot be given as number` {
+		t.Errorf("refused with %q", msg)
+	}
+	if msg := c.refused("threads", nil); msg != errNoDump.Error() {
+		t.Errorf("threads: %q", msg)
+	}
+	first, second := c.send("launch", small(t)), c.send("launch", small(t))
+	ask[*dap.CancelResponse](c, "cancel", map[string]any{"requestId": second})
+	for _, seq := range []int{first, second} {
+		c.response(seq)
+	}
+	ask[*dap.ThreadsResponse](c, "threads", nil)
+}
+
 // TestCancel: a request that waits is taken back, one that runs is interrupted,
 // both are answered, and at once.
 func TestCancel(t *testing.T) {

@@ -53,7 +53,6 @@ type launchArguments struct {
 }
 
 func onLaunch(a *Adapter, c *call, args launchArguments) (any, error) {
-	defer a.endOpening()
 	if a.parent != nil {
 		return nil, a.join(c, args)
 	}
@@ -64,7 +63,6 @@ func onLaunch(a *Adapter, c *call, args launchArguments) (any, error) {
 }
 
 func onAttach(a *Adapter, c *call, args launchArguments) (any, error) {
-	defer a.endOpening()
 	if a.parent != nil {
 		return nil, a.join(c, args)
 	}
@@ -240,7 +238,6 @@ type restartArguments struct {
 
 // onRestart opens the dump again, with the configuration as it is now.
 func onRestart(a *Adapter, c *call, args restartArguments) (any, error) {
-	defer a.endOpening()
 	a.mu.Lock()
 	old, launch := a.session, a.args
 	if a.parent == nil {

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -71,6 +72,9 @@ func decode[A any](b []byte) (A, error) {
 		return a, nil
 	}
 	if err := json.Unmarshal(b, &a); err != nil {
+		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && wrong.Field != "" {
+			return a, fmt.Errorf("%q cannot be given as %s", wrong.Field, wrong.Value)
+		}
 		return a, fmt.Errorf("the arguments cannot be read: %w", err)
 	}
 	return a, nil
