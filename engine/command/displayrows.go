@@ -201,19 +201,11 @@ func hexCell(b []byte) string {
 }
 
 func floatCell(b []byte) string {
-	return fmt.Sprintf("%16s", floatText(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), 8))
+	return fmt.Sprintf("%16s", format.G(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), 8))
 }
 
 func doubleCell(b []byte) string {
-	return fmt.Sprintf("%22s", floatText(math.Float64frombits(binary.LittleEndian.Uint64(b)), 12))
-}
-
-// floatText is %g with the debugger's word for every negative NaN.
-func floatText(v float64, digits int) string {
-	if math.IsNaN(v) && math.Signbit(v) {
-		return "-1.#IND"
-	}
-	return format.G(v, digits)
+	return fmt.Sprintf("%22s", format.G(math.Float64frombits(binary.LittleEndian.Uint64(b)), 12))
 }
 
 func bitCell(b []byte) string {

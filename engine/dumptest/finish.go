@@ -209,9 +209,6 @@ func (m *Machine) copyKernelHalf(s *Space) {
 // Truth tells what the dump holds.
 func (d *Dump) Truth() *Truth { return &d.m.truth }
 
-// Machine gives access to the memory behind the dump, to damage it.
-func (d *Dump) Machine() *Machine { return d.m }
-
 // Drop takes the frame behind an address out of the dump, so that the page
 // tables promise what the file does not have.
 func (d *Dump) Drop(s *Space, va uint64) {

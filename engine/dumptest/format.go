@@ -195,6 +195,12 @@ func (d *Dump) writeBitmap(out io.WriterAt, f Format) (int64, error) {
 		le.PutUint64(h[0x30:], n)
 	}
 	w.at(headerSize, append(h, bitmap...))
+	return d.writePages(w, f, first, frames)
+}
+
+// writePages writes the frames from an offset on, what follows them, and the
+// header.
+func (d *Dump) writePages(w *writer, f Format, first uint64, frames []uint64) (int64, error) {
 	for i, pfn := range frames {
 		w.page(first+uint64(i)*pageSize, d.m.phys.pages[pfn])
 	}
@@ -227,12 +233,5 @@ func (d *Dump) writeRange(out io.WriterAt, f Format) (int64, error) {
 		b = le.AppendUint64(le.AppendUint64(b, r.Base), r.Count)
 	}
 	w.at(headerSize, b)
-	for i, pfn := range frames {
-		w.page(first+uint64(i)*pageSize, d.m.phys.pages[pfn])
-	}
-	end := first + uint64(len(frames))*pageSize
-	w.at(end, d.blobs)
-	size := end + uint64(len(d.blobs))
-	w.at(0, d.headerFor(uint32(f), size))
-	return int64(size), w.err
+	return d.writePages(w, f, first, frames)
 }

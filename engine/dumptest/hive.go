@@ -75,7 +75,6 @@ type HiveValue struct {
 	data []byte
 
 	cell, dataCell uint32
-	fixedData      bool
 }
 
 // Types of registry values.
@@ -172,12 +171,6 @@ func (k *HiveKey) Link(target string) *HiveKey {
 // Set gives the key a value; "" is the one without a name.
 func (k *HiveKey) Set(name string, typ uint32, data []byte) *HiveKey {
 	k.values = append(k.values, &HiveValue{name: name, typ: typ, data: data})
-	return k
-}
-
-// SetAt is Set with the place of the data's cell.
-func (k *HiveKey) SetAt(name string, typ uint32, data []byte, cell uint32) *HiveKey {
-	k.values = append(k.values, &HiveValue{name: name, typ: typ, data: data, dataCell: cell, fixedData: true})
 	return k
 }
 

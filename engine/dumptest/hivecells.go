@@ -36,11 +36,6 @@ func (h *Hive) layout() []plannedCell {
 		if k.fixed {
 			fixed[k.where] = append(fixed[k.where], extent{k.cell, cellSize(k.nodeLength())})
 		}
-		for _, v := range k.values {
-			if v.fixedData {
-				fixed[k.where] = append(fixed[k.where], extent{v.dataCell, cellSize(len(v.data))})
-			}
-		}
 	})
 	for i, s := range h.stores {
 		s.cover(slices.Clone(fixed[i]))
@@ -48,11 +43,6 @@ func (h *Hive) layout() []plannedCell {
 	h.root.walk(func(k *HiveKey) {
 		if k.fixed {
 			h.stores[k.where].takeAt(k.cell, k.nodeLength())
-		}
-		for _, v := range k.values {
-			if v.fixedData {
-				h.stores[k.where].takeAt(v.dataCell, len(v.data))
-			}
 		}
 	})
 	for i, s := range h.stores {
@@ -122,7 +112,7 @@ func (k *HiveKey) plan(plan func(*hiveStore, int, func() []byte) uint32) []plann
 	if len(k.values) > 0 {
 		var index []byte
 		for _, v := range k.values {
-			data := k.hive.planData(v, s, plan, &cells)
+			data := k.hive.planData(v, s, plan)
 			name, compressed := cellText(v.name)
 			b := append([]byte("vk"), le.AppendUint16(nil, uint16(len(name)))...)
 			b = append(b, data...)
@@ -151,14 +141,10 @@ func (k *HiveKey) plan(plan func(*hiveStore, int, func() []byte) uint32) []plann
 
 // planData makes the cells of a value's data and returns length and cell as the
 // value has them.
-func (h *Hive) planData(v *HiveValue, s *hiveStore, plan func(*hiveStore, int, func() []byte) uint32, cells *[]plannedCell) []byte {
+func (h *Hive) planData(v *HiveValue, s *hiveStore, plan func(*hiveStore, int, func() []byte) uint32) []byte {
 	n := uint32(len(v.data))
 	head := le.AppendUint32(nil, n)
 	switch {
-	case v.fixedData:
-		*cells = append(*cells, plannedCell{s, v.dataCell, func() []byte { return v.data }})
-		v.dataCell = s.index(v.dataCell)
-		return le.AppendUint32(head, v.dataCell)
 	case n <= 4:
 		head[3] |= 0x80
 		return append(append(head, v.data...), make([]byte, 4-n)...)

@@ -235,9 +235,6 @@ func (m *Machine) mapKernel() {
 // sym is the address of a kernel symbol.
 func (m *Machine) sym(name string) uint64 { return m.nt.base + uint64(m.nt.im.Sym(name)) }
 
-// Sym is the address of a kernel symbol, for tests that damage what is there.
-func (m *Machine) Sym(name string) uint64 { return m.sym(name) }
-
 // alloc takes nonpaged pool.
 func (m *Machine) alloc(size int) uint64 {
 	va := roundUp(m.pool, 0x10)

@@ -33,9 +33,6 @@ type Process struct {
 // EPROCESS is the process's address.
 func (p *Process) EPROCESS() uint64 { return p.va }
 
-// PEB is the address of its user block.
-func (p *Process) PEB() uint64 { return p.peb }
-
 // ProcessOptions says what a process is. Without an image it is a kernel
 // process: no user address space.
 type ProcessOptions struct {

@@ -179,11 +179,7 @@ func (s *Space) MapHuge(va, pfn uint64, prot Prot) {
 	s.m.phys.putU64(s.entry(va, 3), pfn<<12|pteValid|pteAccessed|pteLarge|pteUser|prot.bits())
 }
 
-// PTE returns the entry of the lowest level, and SetPTE changes it, whatever
-// it says.
-func (s *Space) PTE(va uint64) uint64 { return s.m.phys.u64(s.entry(va, 1)) }
-
-// SetPTE stores a page-table entry as it is.
+// SetPTE stores an entry of the lowest level as it is, whatever it says.
 func (s *Space) SetPTE(va, e uint64) { s.m.phys.putU64(s.entry(va, 1), e) }
 
 // Transition takes a mapped page out of the working set: its frame still

@@ -23,9 +23,6 @@ type Thread struct {
 // ETHREAD is the thread's address.
 func (t *Thread) ETHREAD() uint64 { return t.va }
 
-// TEB is the address of its user block, 0 for kernel threads.
-func (t *Thread) TEB() uint64 { return t.teb }
-
 // ThreadOptions says what a thread does.
 type ThreadOptions struct {
 	TID  uint32 // default: the next free

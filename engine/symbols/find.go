@@ -47,16 +47,6 @@ type Finder struct {
 	tables  tableCache
 }
 
-// DefaultCacheDir returns the project's folder below the user's cache, "" when
-// the system does not tell one.
-func DefaultCacheDir() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(dir, "kdap")
-}
-
 // Want names the symbols of one module, as its image's debug directory does.
 type Want struct {
 	PDB  string   // file name of the PDB; a path of the build machine is cut off

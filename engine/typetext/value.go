@@ -124,9 +124,9 @@ func (d *dumper) numberText(t *types.Type, v uint64) string {
 		return fmt.Sprintf("0x%x %s", v, character(v, int(t.Size)))
 	case types.Float:
 		if t.Size == 4 {
-			return floatText(float64(math.Float32frombits(uint32(v))), 10) + " "
+			return format.G(float64(math.Float32frombits(uint32(v))), 10) + " "
 		}
-		return floatText(math.Float64frombits(v), 20) + " "
+		return format.G(math.Float64frombits(v), 20) + " "
 	case types.HResult:
 		return fmt.Sprintf("0x%08x", v)
 	case types.Int:
@@ -143,13 +143,6 @@ func (d *dumper) numberText(t *types.Type, v uint64) string {
 		return fmt.Sprintf("0n%d", v)
 	}
 	return format.Unsigned(v)
-}
-
-func floatText(v float64, digits int) string {
-	if math.IsNaN(v) && math.Signbit(v) {
-		return "-1.#IND"
-	}
-	return format.G(v, digits)
 }
 
 func (d *dumper) arrayText(t *types.Type, addr uint64, level, depth int) string {
