@@ -17,6 +17,8 @@ type Load struct {
 	Keys, Open      int // of the registry, five values a key; and how many are open
 	Names           int // in one object directory
 	Requests        int // IRPs that threads wait for
+	Waiters         int // threads that wait for each other's mutexes
+	Locks           int // resources that are held
 }
 
 // HeavyLoad is that of a large server that nobody restarted for long.
@@ -24,6 +26,7 @@ func HeavyLoad() Load {
 	return Load{
 		Pages: 0x400000, Processes: 300, Threads: 3200, Drivers: 250, Handles: 110_000, Leaked: 60_000, Modules: 400, Ranges: 5000,
 		Blocks: 1_100_000, Keys: 200_000, Open: 5000, Names: 10_000, Requests: 2000,
+		Waiters: 400, Locks: 4000,
 	}
 }
 
@@ -47,6 +50,7 @@ func Busy(load Load) *Dump {
 	b.heap(b.user[3])
 	b.objects()
 	b.requests()
+	b.locks()
 	b.registry()
 	b.handles()
 	m.SetPages(PageCounts{
@@ -144,9 +148,16 @@ func (b *busyMachine) heap(p *Process) {
 	}
 }
 
-// objects fills a directory with names.
+// objects fills a directory with names, and has a driver object with a device
+// for each driver.
 func (b *busyMachine) objects() {
 	const buckets = 37
+	drivers := b.newObject("Directory", b.l.size("_OBJECT_DIRECTORY"), "Driver", b.root)
+	b.AddToDirectory(0, drivers, 6)
+	for i := range b.load.Drivers {
+		device := b.NewDevice("keypad", fmt.Sprintf("Device%d", i))
+		b.AddToDirectory(drivers, b.Kernel.obj("_DEVICE_OBJECT", device).get("DriverObject"), i%buckets)
+	}
 	dir := b.newObject("Directory", b.l.size("_OBJECT_DIRECTORY"), "BaseNamedObjects", b.root)
 	b.AddToDirectory(0, dir, 5)
 	for i := range b.load.Names {
@@ -163,6 +174,25 @@ func (b *busyMachine) requests() {
 		file := b.NewFile(fmt.Sprintf(`\Data\Journal\%04d.log`, i))
 		b.NewIrp(b.threads[i], file)
 		b.bodies = append(b.bodies, file)
+	}
+}
+
+// locks lets threads wait for mutexes: of ten threads one waits for the mutex of
+// the one before, the others for its own.
+func (b *busyMachine) locks() {
+	owner := b.threads[0]
+	for n := 0; n < b.load.Waiters; n += 10 {
+		p := b.user[n/10%len(b.user)]
+		mutant := b.NewMutant("", owner.va)
+		for i := range 10 {
+			t := p.AddThread(ThreadOptions{Stack: mainWait("svchost"), Objects: []uint64{mutant}})
+			if i == 0 {
+				owner = t
+			}
+		}
+	}
+	for i := range b.load.Locks {
+		b.NewResource(b.threads[i%len(b.threads)], b.threads[(i*7+1)%len(b.threads)])
 	}
 }
 

@@ -5,7 +5,7 @@ import "testing"
 func TestBusy(t *testing.T) {
 	load := Load{
 		Pages: 0x4000, Processes: 10, Threads: 40, Drivers: 3, Handles: 1500, Leaked: 700, Modules: 12, Ranges: 50,
-		Blocks: 3000, Keys: 1000, Open: 20, Names: 100, Requests: 8,
+		Blocks: 3000, Keys: 1000, Open: 20, Names: 100, Requests: 8, Waiters: 20, Locks: 10,
 	}
 	truth := Busy(load).Truth()
 	threads, handles, most := 0, 0, 0
