@@ -168,6 +168,8 @@ func (s *search) copyBody(w io.Writer, r io.Reader, cancel func(), stall time.Du
 			return n, fmt.Errorf("no byte for %s", stall)
 		case err != nil:
 			return n, err
+		case s.ctx.Err() != nil: // what has come already may be read for a while yet
+			return n, s.ctx.Err()
 		}
 	}
 }
