@@ -16,7 +16,7 @@ func mexMachineCommands() []*Command {
 	return []*Command{
 		{Names: []string{"!di", "!dumpinfo"}, Short: "machine, system and dump on one page", Run: runMexDumpInfo},
 		{Names: []string{"!crash", "!mex.crash"}, Short: "the dump's page, the bug check, the stack that crashed", Run: runMexCrash},
-		{Names: []string{"!mods"}, Args: "[Text]", Short: "modules of the context with versions and paths", Run: runMexModules},
+		{Names: []string{"!mods", "!m"}, Args: "[Text]", Short: "modules of the context with versions and paths", Run: runMexModules},
 		{Names: []string{"!w"}, Short: "what is current: session, process, thread, frame", Run: runMexWhere},
 	}
 }

@@ -47,3 +47,16 @@ Threads matching filter: 1 out of 153
 		t.Errorf("!mex.running:\n%s", got)
 	}
 }
+
+// TestMexUsage: what -h prints, as reference/commands/extensions-and-mex.md has it.
+func TestMexUsage(t *testing.T) {
+	s := labSession(t)
+	got := answer(s, "!mex.us -h")
+	want := "!us (!uniquestacks) - stacks of threads, equal ones together\n\nUsage:\n    !us [-a] "
+	if !strings.HasPrefix(got, want) {
+		t.Errorf("%q, want %q …", got, want)
+	}
+	if got := answer(s, "!mex.crash -?"); !strings.HasSuffix(got, "\nUsage:\n    !crash\n") {
+		t.Errorf("%q", got)
+	}
+}
