@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"kdap/engine/dumptest"
 )
 
 // A layout is what the reference says of a command's output, to the letter:
@@ -86,4 +88,27 @@ func TestLayoutsOfSmallDumps(t *testing.T) {
 	checkLayouts(t, dumpSession(t, "minidump_calc", false), []layout{
 		{"user-mode.md", "!peb", `\APEB NULL\.\.\.\n\z`},
 	})
+}
+
+// Gaps in the lists of processes and threads are marked in the debugger's words,
+// and what lies behind them is shown.
+func TestLayoutsOfGaps(t *testing.T) {
+	h := newHoledDemo(t)
+	for _, hole := range dumptest.Holes() {
+		var want layout
+		switch hole.Name {
+		case "processes":
+			want = layout{"process.md", "!process 0 0", `^Unable to read _LIST_ENTRY @ [0-9a-f]{16}$`}
+		case "threads":
+			want = layout{"formats.md", "!process 0 2", `^        \*\*\* Error in reading nt!_ETHREAD @ [0-9a-f]{16}$`}
+		default:
+			continue
+		}
+		h.dump.Without(hole)
+		s := NewSession(h.open(t), Options{})
+		checkLayouts(t, s, []layout{want})
+		if got := answer(s, want.command); strings.Count(got, "PROCESS ") < 8 {
+			t.Errorf("%s: few processes behind the gap:\n%s", hole.Name, got)
+		}
+	}
 }

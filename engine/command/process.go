@@ -387,11 +387,8 @@ func (s *Session) showThreads(ctx context.Context, p windows.Process, flags uint
 			return ctx.Err()
 		}
 		if err != nil {
-			var unread *memory.ReadError
-			if errors.As(err, &unread) {
-				s.printf("*** Error in reading nt!_ETHREAD @ %016x\n\n", unread.Addr)
-			}
-			s.notef("%v", err)
+			s.printBroken(err)
+			s.printf("\n")
 			return nil
 		}
 		if err := s.showThread(ctx, t, threadFlags(flags)); err != nil {

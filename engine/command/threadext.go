@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"kdap/engine/memory"
 	"kdap/engine/windows"
 )
 
@@ -117,6 +118,12 @@ func (s *Session) threadByTID(ctx context.Context, tid uint64) (windows.Thread, 
 
 // showThread prints a thread at the left edge.
 func (s *Session) showThread(ctx context.Context, t windows.Thread, v threadView) error {
+	var unread *memory.ReadError
+	if _, err := t.DispatcherType(); errors.As(err, &unread) {
+		s.printf("*** Error in reading nt!_ETHREAD @ %016x\n", t.Addr())
+		s.notef("thread %x: %v", t.Addr(), err)
+		return nil
+	}
 	d := t.Details()
 	s.printf("THREAD %016x  Cid %s.%s  Teb: %s Win32Thread: %016x %s\n", t.Addr(),
 		hexText("%04x", t.PID), hexText("%04x", t.TID), hexText("%016x", t.TEB), d.Win32Thread, s.threadState(t, d))
