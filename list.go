@@ -22,7 +22,7 @@ func listCommand() *cobra.Command {
 	help.WriteString("List what a dump holds, as values for programs and people.\n\nKinds:\n")
 	for _, k := range list.Kinds() {
 		kinds = append(kinds, k.Name)
-		fmt.Fprintf(&help, "  %-10s %s\n", k.Name, k.Short)
+		fmt.Fprintf(&help, "  %-11s %s\n", k.Name, k.Short)
 	}
 	c := &cobra.Command{
 		Use:       "list KIND DUMP",
