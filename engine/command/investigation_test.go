@@ -3,7 +3,6 @@ package command
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,7 +107,7 @@ func BenchmarkInvestigation(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(longest.Microseconds())/1000, "ms-first-output")
-	b.Log(fmt.Sprintf("the last to show anything: %s, %v", slowest, longest))
+	b.Logf("the last to show anything: %s, %v", slowest, longest)
 }
 
 // A firstWrite notes when the first output came.

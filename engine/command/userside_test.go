@@ -12,12 +12,11 @@ import (
 // A ferrySide is a dump with a process whose user side is laid down here: three
 // critical sections that ntdll lists, TLS slots, last errors.
 type ferrySide struct {
-	s                      *Session
-	symbols                string
-	process, teb           uint64
-	fast, ramp, deck       uint64 // sections
-	ids                    [2]uint64
-	bitmap, expansionArray uint64
+	s                *Session
+	symbols          string
+	process          uint64
+	fast, ramp, deck uint64 // sections
+	ids              [2]uint64
 }
 
 func ferryDump(t *testing.T) ferrySide {
