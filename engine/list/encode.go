@@ -141,6 +141,7 @@ type rowsEncoder struct {
 	flush     func() error
 	visible   bool // make control characters visible
 	started   bool
+	omitZero  []bool // by column
 }
 
 func (e *rowsEncoder) start() error {
@@ -150,7 +151,9 @@ func (e *rowsEncoder) start() error {
 	e.started = true
 	var names []string
 	for i := range e.entryType.NumField() {
-		names = append(names, jsonName(e.entryType.Field(i)))
+		f := e.entryType.Field(i)
+		names = append(names, jsonName(f))
+		e.omitZero = append(e.omitZero, strings.HasSuffix(f.Tag.Get("json"), ",omitzero"))
 	}
 	return e.row(names)
 }
@@ -162,7 +165,7 @@ func (e *rowsEncoder) entry(v any) error {
 	rv := reflect.ValueOf(v)
 	cells := make([]string, rv.NumField())
 	for i := range cells {
-		if strings.HasSuffix(e.entryType.Field(i).Tag.Get("json"), ",omitzero") && rv.Field(i).IsZero() {
+		if e.omitZero[i] && rv.Field(i).IsZero() {
 			continue
 		}
 		cells[i] = cell(rv.Field(i))
