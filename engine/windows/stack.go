@@ -1,6 +1,7 @@
 package windows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -215,8 +216,12 @@ func (s *System) TrapFrameLayout() amd64.FrameLayout { return s.layout(amd64.Def
 // Registers returns the registers the thread stopped with: its processor's for
 // a running thread, else those its switch frame saved, the rest being zero.
 func (t Thread) Registers(ctx context.Context) (arch.Registers, error) {
-	if c, ok := t.runningOn(ctx); ok {
+	c, ok, lost := t.runningOn(ctx)
+	if ok {
 		return t.sys.StopRegisters(c.number)
+	}
+	if lost != nil { // what its last switch left on the stack is not where it is
+		return nil, fmt.Errorf("thread %#x runs on a processor that cannot be read: %w", t.Addr(), lost)
 	}
 	if err := t.sys.checkMachine(); err != nil {
 		return nil, err // the switch frames of other machines are not known
@@ -235,20 +240,30 @@ func (t Thread) Registers(ctx context.Context) (arch.Registers, error) {
 	return regs, nil
 }
 
-// runningOn returns the processor that runs the thread.
-func (t Thread) runningOn(ctx context.Context) (Processor, bool) {
-	if state, err := t.State(); err == nil && state != StateRunning {
-		return Processor{}, false
+// runningOn returns the processor that runs the thread. lost is why that of a
+// thread that runs cannot be told.
+func (t Thread) runningOn(ctx context.Context) (c Processor, ok bool, lost error) {
+	state, err := t.State()
+	if err == nil && state != StateRunning {
+		return Processor{}, false, nil
 	}
-	for c, err := range t.sys.Processors(ctx) {
-		if err != nil {
+	for c, cerr := range t.sys.Processors(ctx) {
+		var current uint64
+		if cerr == nil {
+			current, cerr = c.CurrentThread()
+		}
+		if cerr != nil {
+			lost = cmp.Or(lost, cerr)
 			continue
 		}
-		if cur, err := c.CurrentThread(); err == nil && cur == t.Addr() {
-			return c, true
+		if current == t.Addr() {
+			return c, true, nil
 		}
 	}
-	return Processor{}, false
+	if err != nil {
+		return Processor{}, false, nil // whether it runs is not known
+	}
+	return Processor{}, false, lost
 }
 
 // Stack walks the thread's stack: kernel frames, then, through the system
@@ -267,7 +282,7 @@ func (t Thread) Stack(ctx context.Context, limit int) (Stack, error) {
 		}
 	}
 	if c, ok := regs.(*amd64.Context); ok && w.Modules.Find(c.RIP) == nil {
-		if _, running := t.runningOn(ctx); !running {
+		if _, running, _ := t.runningOn(ctx); !running {
 			if st, ok := t.scanStack(ctx, w, *c); ok {
 				return st, nil
 			}

@@ -165,7 +165,7 @@ func (t Thread) CPU() (uint64, error) {
 
 // RunsOn returns the number of the processor that runs the thread.
 func (t Thread) RunsOn(ctx context.Context) (int, bool) {
-	c, ok := t.runningOn(ctx)
+	c, ok, _ := t.runningOn(ctx)
 	return c.number, ok
 }
 
