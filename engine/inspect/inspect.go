@@ -62,9 +62,12 @@ const unknown = -1
 // Open reports whether there may be lines below the node.
 func (n Node) Open() bool { return n.children != nil }
 
-// Bare returns what opening the node needs of it: a line that has been shown
-// needs its texts no more.
-func (n Node) Bare() Node { return Node{children: n.children} }
+// Below is what opening a node needs of it: a line that has been shown needs
+// its texts no more.
+type Below struct{ children children }
+
+// Below returns what opening the node needs.
+func (n Node) Below() Below { return Below{n.children} }
 
 // Size returns the number of members and of elements below the node; 0 and 0
 // for a leaf, and where elements would have to be walked to be counted.
@@ -83,6 +86,11 @@ func (n Node) Size(ctx context.Context) (named, indexed int) {
 // Without a count they are those of one page; where more follow, a last line
 // opens them.
 func (n Node) Children(ctx context.Context, filter Filter, start, count int) ([]Node, error) {
+	return n.Below().Children(ctx, filter, start, count)
+}
+
+// Children returns the lines, as those of the node.
+func (n Below) Children(ctx context.Context, filter Filter, start, count int) ([]Node, error) {
 	if n.children == nil {
 		return nil, nil
 	}
@@ -123,13 +131,13 @@ func (n Node) Children(ctx context.Context, filter Filter, start, count int) ([]
 		return nil, err
 	}
 	if out = append(out, nodes...); all && more {
-		out = append(out, Node{Name: "[...]", Text: n.left(indexed, from+len(nodes)), Kind: Virtual, children: rear{n.children, from + len(nodes)}})
+		out = append(out, Node{Name: "[...]", Text: left(indexed, from+len(nodes)), Kind: Virtual, children: rear{n.children, from + len(nodes)}})
 	}
 	return out, nil
 }
 
 // left tells how much was not shown.
-func (n Node) left(indexed, shown int) string {
+func left(indexed, shown int) string {
 	if indexed == unknown {
 		return ""
 	}
@@ -195,6 +203,28 @@ func Group(name, text string, nodes []Node) Node {
 // Lazily returns a node over nodes that are made when they are asked for.
 func Lazily(name string, nodes func(ctx context.Context) ([]Node, error)) Node {
 	return Node{Name: name, Kind: Virtual, children: later(nodes)}
+}
+
+// Anew returns a node over count nodes that are made each time it is opened:
+// kept open it holds none of them.
+func Anew(name, text string, count int, nodes func(ctx context.Context) ([]Node, error)) Node {
+	return Node{Name: name, Text: text, Kind: Virtual, children: &anew{count, nodes}}
+}
+
+// anew are nodes whose number is known before they are made.
+type anew struct {
+	count int
+	nodes func(ctx context.Context) ([]Node, error)
+}
+
+func (a *anew) size(context.Context) (int, int) { return a.count, 0 }
+
+func (a *anew) page(ctx context.Context, indexed bool, start, count int) ([]Node, bool, error) {
+	nodes, err := a.nodes(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	return fixed(nodes).page(ctx, indexed, start, count)
 }
 
 // later are nodes whose number is not known before they are made.

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -29,12 +30,16 @@ const lowest = 0x10000
 // notSaved is shown for registers that a caller's frame does not have.
 const notSaved = "<not saved: its value in this frame is not known>"
 
+// Again gives the registers of a frame once more: what is kept open of one
+// holds no registers itself.
+type Again func(ctx context.Context) (arch.Registers, error)
+
 // Registers returns the registers of a frame: the general ones, flags, and, of
 // x64, the rest in groups.
-func Registers(regs arch.Registers) []Node {
+func Registers(regs arch.Registers, again Again) []Node {
 	switch r := regs.(type) {
 	case *amd64.Context:
-		return amd64Registers(r)
+		return amd64Registers(r, again)
 	case *x86.Context:
 		return listed(r, 8, "eax", "ebx", "ecx", "edx", "esi", "edi", "eip", "esp", "ebp", "efl", "cs", "ss", "ds", "es", "fs", "gs")
 	}
@@ -62,24 +67,56 @@ func listed(regs arch.Registers, digits int, names ...string) []Node {
 	return out
 }
 
-func amd64Registers(regs *amd64.Context) []Node {
+func amd64Registers(regs *amd64.Context, again Again) []Node {
 	var out []Node
 	for _, name := range generalRegisters {
 		out = append(out, register(regs, name, 16))
 	}
 	efl, _, _ := regs.Get("efl")
-	flags := Group("efl", fmt.Sprintf("0x%08x", efl), registers(regs, 1, "iopl", "of", "df", "if", "tf", "sf", "zf", "af", "pf", "cf"))
+	flags := flagGroup.node(fmt.Sprintf("0x%08x", efl), again)
 	flags.Expr, flags.Kind = "@efl", Data
-	out = append(out, flags)
-	segments := registers(regs, 4, "cs", "ss", "ds", "es", "fs", "gs")
-	debug := registers(regs, 16, "dr0", "dr1", "dr2", "dr3", "dr6", "dr7")
-	var xmm []Node
+	return append(out, flags, segmentGroup.node("", again), debugGroup.node("", again), sseGroup.node("", again))
+}
+
+// A registerGroup are registers of x64 that one line stands for.
+type registerGroup struct {
+	name   string
+	digits int
+	names  []string
+}
+
+var (
+	flagGroup    = &registerGroup{"efl", 1, []string{"iopl", "of", "df", "if", "tf", "sf", "zf", "af", "pf", "cf"}}
+	segmentGroup = &registerGroup{"Segments", 4, []string{"cs", "ss", "ds", "es", "fs", "gs"}}
+	debugGroup   = &registerGroup{"Debug", 16, []string{"dr0", "dr1", "dr2", "dr3", "dr6", "dr7"}}
+	sseGroup     = &registerGroup{"SSE", 32, make([]string, len(amd64.Context{}.XMM))}
+)
+
+func (g *registerGroup) node(text string, again Again) Node {
+	return Anew(g.name, text, len(g.names), func(ctx context.Context) ([]Node, error) {
+		r, err := again(ctx)
+		if err != nil {
+			return nil, err
+		}
+		regs, ok := r.(*amd64.Context)
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("%T has no registers of x64", r)
+		case g == sseGroup:
+			return vectors(regs), nil
+		}
+		return registers(regs, g.digits, g.names...), nil
+	})
+}
+
+func vectors(regs *amd64.Context) []Node {
+	var out []Node
 	for i := range regs.XMM {
 		b := slices.Clone(regs.XMM[i][:])
 		slices.Reverse(b)
-		xmm = append(xmm, Node{Name: fmt.Sprintf("xmm%d", i), Text: "0x" + hex.EncodeToString(b), Kind: Data})
+		out = append(out, Node{Name: fmt.Sprintf("xmm%d", i), Text: "0x" + hex.EncodeToString(b), Kind: Data})
 	}
-	return append(out, Group("Segments", "", segments), Group("Debug", "", debug), Group("SSE", "", xmm))
+	return out
 }
 
 func registers(regs *amd64.Context, digits int, names ...string) []Node {

@@ -32,10 +32,10 @@ func onEvaluate(c *client, ctx context.Context, t *target, p EvaluateParams) (an
 	expression := m.WithoutFormat(ctx, text)
 	if _, native := val.(model.Native); native {
 		// C++ values need the session no more: they can be opened beside it.
-		return c.value(ctx, t.viewer(sp).Formatted(ctx, text, expression, val, format), sp, nil, line{})
+		return c.value(ctx, t.viewer(sp).Formatted(ctx, text, expression, val, format), &where{space: sp}, line{})
 	}
 	v := inspect.Viewer{Machine: m, Kernel: t.System.Type}
-	return c.value(ctx, v.Formatted(ctx, text, expression, val, format), sp, from, line{})
+	return c.value(ctx, v.Formatted(ctx, text, expression, val, format), &where{sp, from}, line{})
 }
 
 // evaluate computes an expression: one of dx, whose language is C++ with the

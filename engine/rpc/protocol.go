@@ -15,7 +15,7 @@ const (
 	CodeFailed    = 1      // it could not be answered; the message says why
 	CodeNotOpen   = 2      // the client has no open dump
 	CodeOpen      = 3      // the dump could not be opened
-	CodeBusy      = 4      // too many requests at once, too many values held
+	CodeBusy      = 4      // too many requests, listings or sessions at once
 	CodeToken     = 5      // the client does not know the engine's token; the connection ends
 )
 

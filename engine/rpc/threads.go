@@ -240,7 +240,7 @@ func (t *target) walkNow(ctx context.Context, p place) (*walked, error) {
 			w.space = space
 		}
 	}
-	w.ended = errors.Join(err, st.Ended)
+	w.ended = errors.Join(err, st.Doubt())
 	return w, nil
 }
 
@@ -254,10 +254,10 @@ func (t *target) walkStop(ctx context.Context, cpu int) (*walked, error) {
 	}
 	if u := t.System.User(); u != nil {
 		w.stack, err = u.WholeStack(ctx, cpu, 0)
-		w.ended = errors.Join(err, w.stack.Ended)
+		w.ended = errors.Join(err, w.stack.Doubt())
 		return w, ctx.Err()
 	}
 	w.stack = t.System.Walk(ctx, windows.Walk{Regs: regs, Space: w.space, Modules: w.modules})
-	w.ended = w.stack.Ended
+	w.ended = w.stack.Doubt()
 	return w, ctx.Err()
 }

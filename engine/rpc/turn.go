@@ -85,8 +85,8 @@ func (c *client) turnOf(r *jsonrpc2.Request) *turn {
 		return nil
 	}
 	if r.Method == "children" {
-		if k, ok := c.values.get(p.Ref); ok && k.from != nil {
-			return k.from.turn()
+		if k, err := c.values.get(p.Ref); err == nil && k.in.from != nil {
+			return k.in.from.turn()
 		}
 		return nil
 	}

@@ -5,134 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
-	"github.com/sourcegraph/jsonrpc2"
-
-	"kdap/engine/command"
+	"kdap/engine/arch"
 	"kdap/engine/inspect"
 	"kdap/engine/model"
 	"kdap/engine/types"
 	"kdap/engine/windows"
 )
 
-// maxValues is how many values a client can hold open.
-const maxValues = 1 << 20
-
-// values are the nodes that a client can open. References count up and are
-// never used twice. A line that is shown again keeps its reference: who looks
-// at the same things over and over needs no more memory each time.
-type values struct {
-	mu     sync.Mutex
-	next   uint64
-	kept   map[uint64]kept
-	lines  map[line]uint64
-	frames map[ScopesParams]uint64 // numbers for lines below a frame
-}
-
-// A line is where a value is shown: below another or a frame, in one of the
-// lists that there are of it. The zero line is shown once.
-type line struct {
-	under uint64
-	list  string
-	place int
-	name  string
-}
-
-// The lists of a frame.
-const (
-	inScopes    = "scopes"
-	inLocals    = "locals"
-	inRegisters = "registers"
-)
-
-// frame returns the number that stands for a frame in lines.
-func (v *values) frame(p ScopesParams) uint64 {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	n, ok := v.frames[p]
-	if !ok {
-		if v.frames == nil {
-			v.frames = map[ScopesParams]uint64{}
-		}
-		v.next++
-		n = v.next
-		v.frames[p] = n
-	}
-	return n
-}
-
-// keep returns the reference of a value that is shown at a line.
-func (v *values) keep(k kept, at line) (uint64, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	ref, shown := v.lines[at]
-	if !shown {
-		if len(v.kept) >= maxValues {
-			return 0, errManyValues
-		}
-		if v.kept == nil {
-			v.kept, v.lines = map[uint64]kept{}, map[line]uint64{}
-		}
-		v.next++
-		ref = v.next
-		if at != (line{}) {
-			v.lines[at] = ref
-		}
-	}
-	v.kept[ref] = k
-	return ref, nil
-}
-
-// A kept value's space is where its addresses count; what belongs to a session
-// can be opened in its turn only.
-type kept struct {
-	node  inspect.Node
-	space space
-	from  *origin // nil for what belongs to no session
-}
-
-// An origin is where in a session a value was found: the debugger's objects are
-// computed there, each time one is opened.
-type origin struct {
-	session *session
-	thread  Thread // with the frame, in the session's other console; "" for the console itself
-	frame   int
-}
-
-// console returns the console of an origin, in its frame.
-func (o *origin) console(ctx context.Context, t *target) (*command.Session, error) {
-	if o.thread == "" {
-		return o.session.console, nil
-	}
-	return o.session.aside, t.focus(ctx, o.session.aside, o.thread, o.frame)
-}
-
-// turn returns the next turn of an origin's console.
-func (o *origin) turn() *turn {
-	if o.thread == "" {
-		return o.session.lane.next()
-	}
-	return o.session.asideLane.next()
-}
-
-// kept returns an open value.
-func (v *values) get(ref uint64) (kept, bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	k, ok := v.kept[ref]
-	return k, ok
-}
-
-var errManyValues = &jsonrpc2.Error{
-	Code: CodeBusy, Message: fmt.Sprintf("%d values are open: open the dump again to start anew", maxValues),
-}
-
 // value makes the line of a node and keeps it when it has something below.
-func (c *client) value(ctx context.Context, n inspect.Node, sp space, from *origin, at line) (Value, error) {
+func (c *client) value(ctx context.Context, n inspect.Node, in *where, at line) (Value, error) {
 	v := Value{
 		Name: n.Name, Text: n.Text, Type: n.Type, Kind: n.Kind, Expression: n.Expr, Unreadable: n.Unreadable,
-		Address: Hex(n.Addr), Process: sp.process,
+		Address: Hex(n.Addr), Process: in.space.process,
 	}
 	if n.Target != 0 {
 		v.Address = Hex(n.Target)
@@ -141,20 +26,19 @@ func (c *client) value(ctx context.Context, n inspect.Node, sp space, from *orig
 		return v, nil
 	}
 	v.Named, v.Indexed = n.Size(ctx)
-	var err error
-	v.Ref, err = c.values.keep(kept{n.Bare(), sp, from}, at)
-	return v, err
+	v.Ref = c.values.keep(kept{n.Below(), in}, at)
+	return v, nil
 }
 
 // valueList makes the lines of nodes; at is that of the first.
-func (c *client) valueList(ctx context.Context, nodes []inspect.Node, sp space, from *origin, at line) (ChildrenResult, error) {
+func (c *client) valueList(ctx context.Context, nodes []inspect.Node, in *where, at line) (ChildrenResult, error) {
 	r := ChildrenResult{Values: make([]Value, 0, len(nodes))}
 	for _, n := range nodes {
 		if err := ctx.Err(); err != nil {
 			return r, err
 		}
 		at.name = n.Name
-		v, err := c.value(ctx, n, sp, from, at)
+		v, err := c.value(ctx, n, in, at)
 		if err != nil {
 			return r, err
 		}
@@ -165,22 +49,22 @@ func (c *client) valueList(ctx context.Context, nodes []inspect.Node, sp space, 
 }
 
 func onChildren(c *client, ctx context.Context, t *target, p ChildrenParams) (any, error) {
-	k, ok := c.values.get(p.Ref)
-	if !ok {
-		return nil, fmt.Errorf("no value %d", p.Ref)
+	k, err := c.values.get(p.Ref)
+	if err != nil {
+		return nil, err
 	}
-	if k.from != nil {
-		cons, err := k.from.console(ctx, t)
+	if k.in.from != nil {
+		cons, err := k.in.from.console(ctx, t)
 		if err != nil {
 			return nil, err
 		}
 		cons.Model(ctx) // what the objects compute ends with this request
 	}
-	nodes, err := k.node.Children(ctx, p.Filter, p.Start, p.Count)
+	nodes, err := k.below.Children(ctx, p.Filter, p.Start, p.Count)
 	if err != nil {
 		return nil, err
 	}
-	return c.valueList(ctx, nodes, k.space, k.from, line{under: p.Ref, list: string(p.Filter), place: max(p.Start, 0)})
+	return c.valueList(ctx, nodes, k.in, line{under: p.Ref, list: string(p.Filter), place: max(p.Start, 0)})
 }
 
 // viewer shows C++ values of a space.
@@ -251,14 +135,31 @@ func (f frame) locals(ctx context.Context, v *inspect.Viewer) ([]inspect.Node, e
 	return v.Locals(ctx, locals, regs, f.walked.space), nil
 }
 
-func (f frame) registers() ([]inspect.Node, error) {
+func (f frame) registers() (arch.Registers, error) {
 	if len(f.walked.stack.Frames) == 0 {
 		if f.walked.ended != nil {
 			return nil, f.walked.ended
 		}
 		return nil, errors.New("the thread has no frames")
 	}
-	return inspect.Registers(f.walked.stack.Frames[f.row.frame].Registers()), nil
+	return f.walked.stack.Frames[f.row.frame].Registers(), nil
+}
+
+// registers returns the nodes of a frame's registers. What is kept of them
+// looks the frame up again: registers of thousands of frames need much memory,
+// their stack is kept or walked again.
+func (t *target) registers(f frame, p FrameParams) ([]inspect.Node, error) {
+	regs, err := f.registers()
+	if err != nil {
+		return nil, err
+	}
+	return inspect.Registers(regs, func(ctx context.Context) (arch.Registers, error) {
+		f, err := t.frame(ctx, p.Thread, p.Frame)
+		if err != nil {
+			return nil, err
+		}
+		return f.registers()
+	}), nil
 }
 
 func onScopes(c *client, ctx context.Context, t *target, p ScopesParams) (any, error) {
@@ -269,33 +170,49 @@ func onScopes(c *client, ctx context.Context, t *target, p ScopesParams) (any, e
 	r := ScopesResult{Scopes: []Scope{}}
 	v := t.viewer(f.space)
 	under := c.values.frame(p)
-	add := func(n inspect.Node, expensive bool, from *origin) error {
-		val, err := c.value(ctx, n, f.space, from, line{under: under, list: inScopes, name: n.Name})
+	in := &where{space: f.space}
+	add := func(n inspect.Node, expensive bool, in *where) error {
+		val, err := c.value(ctx, n, in, line{under: under, list: inScopes, name: n.Name})
 		r.Scopes = append(r.Scopes, Scope{Value: val, Expensive: expensive})
 		return err
 	}
+	// Both are made again when they are opened: their lines are not kept.
 	if locals, err := f.locals(ctx, v); err == nil {
-		if err := add(inspect.Group("Locals", "", locals), false, nil); err != nil {
+		if err := add(inspect.Anew("Locals", "", len(locals), func(ctx context.Context) ([]inspect.Node, error) {
+			f, err := t.frame(ctx, p.Thread, p.Frame)
+			if err != nil {
+				return nil, err
+			}
+			return f.locals(ctx, t.viewer(f.space))
+		}), false, in); err != nil {
 			return nil, err
 		}
 	} else if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	regs, err := f.registers()
-	if err != nil {
-		regs = []inspect.Node{inspect.Failed("registers", "", err)}
+	var registers inspect.Node
+	if regs, err := t.registers(f, p.FrameParams); err != nil {
+		registers = inspect.Group("Registers", "", []inspect.Node{inspect.Failed("registers", "", err)})
+	} else {
+		registers = inspect.Anew("Registers", "", len(regs), func(ctx context.Context) ([]inspect.Node, error) {
+			f, err := t.frame(ctx, p.Thread, p.Frame)
+			if err != nil {
+				return nil, err
+			}
+			return t.registers(f, p.FrameParams)
+		})
 	}
-	if err := add(inspect.Group("Registers", "", regs), false, nil); err != nil {
+	if err := add(registers, false, in); err != nil {
 		return nil, err
 	}
 	for _, n := range t.objectScopes(ctx, v, f) {
-		if err := add(n, true, nil); err != nil {
+		if err := add(n, true, in); err != nil {
 			return nil, err
 		}
 	}
 	if s := c.session(p.Session); s != nil {
 		from := &origin{s, p.Thread, p.Frame}
-		if err := add(debuggerObjects(t, from), true, from); err != nil {
+		if err := add(debuggerObjects(t, from), true, &where{f.space, from}); err != nil {
 			return nil, err
 		}
 	}
@@ -373,7 +290,7 @@ func onLocals(c *client, ctx context.Context, t *target, p FrameParams) (any, er
 	if err != nil {
 		return nil, err
 	}
-	return c.valueList(ctx, nodes, f.space, nil, line{under: c.values.frame(ScopesParams{FrameParams: p}), list: inLocals})
+	return c.valueList(ctx, nodes, &where{space: f.space}, line{under: c.values.frame(ScopesParams{FrameParams: p}), list: inLocals})
 }
 
 func onRegisters(c *client, ctx context.Context, t *target, p FrameParams) (any, error) {
@@ -381,11 +298,11 @@ func onRegisters(c *client, ctx context.Context, t *target, p FrameParams) (any,
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := f.registers()
+	nodes, err := t.registers(f, p)
 	if err != nil {
 		return nil, err
 	}
-	return c.valueList(ctx, nodes, f.space, nil, line{under: c.values.frame(ScopesParams{FrameParams: p}), list: inRegisters})
+	return c.valueList(ctx, nodes, &where{space: f.space}, line{under: c.values.frame(ScopesParams{FrameParams: p}), list: inRegisters})
 }
 
 func onObject(c *client, ctx context.Context, t *target, p ObjectParams) (any, error) {
@@ -402,7 +319,7 @@ func onObject(c *client, ctx context.Context, t *target, p ObjectParams) (any, e
 		name = p.Type
 	}
 	e := fmt.Sprintf("(*(%s *)%v)", name, p.Address)
-	return c.value(ctx, t.viewer(sp).Object(ctx, p.Type, e, types.NewObject(sp.space, typ, uint64(p.Address))), sp, nil, line{})
+	return c.value(ctx, t.viewer(sp).Object(ctx, p.Type, e, types.NewObject(sp.space, typ, uint64(p.Address))), &where{space: sp}, line{})
 }
 
 func findType(ctx context.Context, t *target, sp space, name string) (*types.Type, error) {
