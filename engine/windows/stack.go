@@ -94,6 +94,25 @@ type Stack struct {
 	Ended error
 }
 
+// Doubt says why what was walked may not be all: Ended, or that the last frame
+// was left by the guess that its return address is on top of the stack, for
+// want of unwind data. No stack has its end in such a function.
+func (s Stack) Doubt() error {
+	if s.Ended != nil || len(s.Frames) == 0 {
+		return s.Ended
+	}
+	f := &s.Frames[len(s.Frames)-1]
+	switch {
+	case f.Rule != amd64.RuleLeaf || f.Return != 0:
+		return nil
+	case f.Module == nil:
+		return fmt.Errorf("no module is known at %#x", f.IP)
+	case f.Missing != nil:
+		return fmt.Errorf("no unwind data at %#x: %w", f.IP, f.Missing)
+	}
+	return fmt.Errorf("no unwind data at %#x", f.IP)
+}
+
 // A Walk is where a stack walk starts and what it may look at.
 type Walk struct {
 	Regs    arch.Registers
