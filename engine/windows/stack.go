@@ -94,23 +94,25 @@ type Stack struct {
 	Ended error
 }
 
-// Doubt says why what was walked may not be all: Ended, or that the last frame
-// was left by the guess that its return address is on top of the stack, for
-// want of unwind data. No stack has its end in such a function.
+// Doubt says why what was walked may not be all: Ended, or that its end was left
+// by the guess that its return address is on top of the stack, for want of
+// unwind data. No stack has its end in such a function. In a WOW64 process each
+// side has an end.
 func (s Stack) Doubt() error {
-	if s.Ended != nil || len(s.Frames) == 0 {
-		return s.Ended
+	all := []error{s.Ended}
+	for i := range s.Frames {
+		f := &s.Frames[i]
+		switch {
+		case f.Rule != amd64.RuleLeaf || f.Return != 0:
+		case f.Module == nil:
+			all = append(all, fmt.Errorf("no module is known at %#x", f.IP))
+		case f.Missing != nil:
+			all = append(all, fmt.Errorf("no unwind data at %#x: %w", f.IP, f.Missing))
+		default:
+			all = append(all, fmt.Errorf("no unwind data at %#x", f.IP))
+		}
 	}
-	f := &s.Frames[len(s.Frames)-1]
-	switch {
-	case f.Rule != amd64.RuleLeaf || f.Return != 0:
-		return nil
-	case f.Module == nil:
-		return fmt.Errorf("no module is known at %#x", f.IP)
-	case f.Missing != nil:
-		return fmt.Errorf("no unwind data at %#x: %w", f.IP, f.Missing)
-	}
-	return fmt.Errorf("no unwind data at %#x", f.IP)
+	return errors.Join(all...)
 }
 
 // A Walk is where a stack walk starts and what it may look at.
