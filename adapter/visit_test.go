@@ -197,6 +197,14 @@ func visitFrame(t *testing.T, c *client, thread int) {
 		t.Errorf("memory at 0x10: %+v", none)
 	}
 	ask[*dap.ReadMemoryResponse](c, "readMemory", map[string]any{"memoryReference": top.InstructionPointerReference, "offset": 4096, "count": 0})
+	// All that is asked for is there or is counted as unreadable; what is too much is refused.
+	large := ask[*dap.ReadMemoryResponse](c, "readMemory", map[string]any{"memoryReference": top.InstructionPointerReference, "count": maxRead}).Body
+	if code, err := base64.StdEncoding.DecodeString(large.Data); err != nil || len(code) < 16 || len(code)+large.UnreadableBytes != maxRead {
+		t.Errorf("%d bytes of memory, %d more are unreadable (%v), want %d", len(code), large.UnreadableBytes, err, maxRead)
+	}
+	if msg := c.refused("readMemory", map[string]any{"memoryReference": top.InstructionPointerReference, "count": maxRead + 1}); !strings.Contains(msg, "at most") {
+		t.Errorf("too large a read: %q", msg)
+	}
 	dis := ask[*dap.DisassembleResponse](c, "disassemble", map[string]any{
 		"memoryReference": top.InstructionPointerReference, "instructionOffset": -50, "instructionCount": 100, "resolveSymbols": true,
 	}).Body.Instructions

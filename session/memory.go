@@ -69,11 +69,17 @@ func (s *Session) processesOf(addr uint64, process rpc.Hex) []rpc.Hex {
 	return out
 }
 
-// Memory is what was read: bytes, then how many cannot be read, and why.
+// Memory is what was read: bytes and, where they are fewer than wanted, why
+// there are no more.
 type Memory struct {
 	Address uint64
-	rpc.ReadResult
+	Data    []byte
+	Reason  string
 }
+
+// readPiece is how much the engine is asked for at once: a long read can be
+// given up, and another request is not behind all of it.
+const readPiece = 1 << 20
 
 // ReadMemory reads count bytes at a reference and an offset to it.
 func (s *Session) ReadMemory(ctx context.Context, ref string, offset int64, count int) (Memory, error) {
@@ -84,18 +90,34 @@ func (s *Session) ReadMemory(ctx context.Context, ref string, offset int64, coun
 	at := addr + uint64(offset)
 	m := Memory{Address: at}
 	for i, p := range s.processesOf(addr, process) {
-		r, err := s.engine.client.ReadMemory(ctx, rpc.ReadParams{Process: p, Address: rpc.Hex(at), Count: count})
+		data, why, err := s.readPieces(ctx, p, at, count, readPiece)
 		if err != nil {
 			return m, s.engine.explain(err)
 		}
-		if i == 0 || len(r.Data) > 0 {
-			m.ReadResult = r
+		if i == 0 || len(data) > 0 {
+			m.Data, m.Reason = data, why
 		}
 		if len(m.Data) > 0 {
 			break
 		}
 	}
 	return m, nil
+}
+
+// readPieces reads pieces up to count bytes or the first that cannot be read.
+func (s *Session) readPieces(ctx context.Context, process rpc.Hex, at uint64, count, piece int) (data []byte, why string, err error) {
+	for {
+		r, err := s.engine.client.ReadMemory(ctx, rpc.ReadParams{
+			Process: process, Address: rpc.Hex(at + uint64(len(data))), Count: min(count-len(data), piece),
+		})
+		if err != nil {
+			return data, "", err
+		}
+		data = append(data, r.Data...)
+		if r.Reason != "" || len(r.Data) == 0 || len(data) >= count {
+			return data, r.Reason, nil
+		}
+	}
 }
 
 // Disassemble returns count instructions, from skip instructions behind the
