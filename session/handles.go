@@ -13,11 +13,10 @@ type Handles struct {
 	mu      sync.Mutex
 	threads numbered[rpc.Thread]
 
-	last    int // for everything but threads
-	frames  numbered[frameKey]
-	values  map[valueKey]int
-	byValue map[int]valueKey
-	texts   numbered[textKey]
+	last   int // for everything but threads
+	frames numbered[frameKey]
+	values recent[valueKey]
+	texts  numbered[textKey]
 }
 
 // numbered holds things that keep the number they got when first named.
@@ -46,6 +45,48 @@ func (n numbered[K]) drop(gone func(K) bool) {
 	}
 }
 
+// recent are numbered things of which those are forgotten that were not named
+// or asked for in a long time.
+type recent[K comparable] struct{ young, old numbered[K] }
+
+// maxRecent is how many things are young: as many as the engine keeps in all.
+const maxRecent = 1 << 18
+
+func (r *recent[K]) id(k K, next func() int) int {
+	if id, ok := r.young.ids[k]; ok {
+		return id
+	}
+	id, ok := r.old.ids[k]
+	if !ok {
+		id = next()
+	}
+	r.add(k, id)
+	return id
+}
+
+func (r *recent[K]) get(id int) (K, bool) {
+	if k, ok := r.young.of[id]; ok {
+		return k, true
+	}
+	k, ok := r.old.of[id]
+	if ok {
+		r.add(k, id)
+	}
+	return k, ok
+}
+
+func (r *recent[K]) add(k K, id int) {
+	if r.young.ids == nil || len(r.young.ids) >= maxRecent {
+		r.young, r.old = newNumbered[K](), r.young
+	}
+	r.young.ids[k], r.young.of[id] = id, k
+}
+
+func (r *recent[K]) drop(gone func(K) bool) {
+	r.young.drop(gone)
+	r.old.drop(gone)
+}
+
 // A frameKey is one frame of a thread.
 type frameKey struct {
 	session *Session
@@ -70,8 +111,7 @@ type textKey struct {
 // NewHandles returns an empty set of handles.
 func NewHandles() *Handles {
 	return &Handles{
-		threads: newNumbered[rpc.Thread](), frames: newNumbered[frameKey](),
-		values: map[valueKey]int{}, byValue: map[int]valueKey{}, texts: newNumbered[textKey](),
+		threads: newNumbered[rpc.Thread](), frames: newNumbered[frameKey](), texts: newNumbered[textKey](),
 	}
 }
 
@@ -117,18 +157,13 @@ func (h *Handles) frameOf(s *Session, id int) (frameKey, bool) {
 func (h *Handles) value(k valueKey) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	id, ok := h.values[k]
-	if !ok {
-		id = h.next()
-		h.values[k], h.byValue[id] = id, k
-	}
-	return id
+	return h.values.id(k, h.next)
 }
 
 func (h *Handles) valueOf(s *Session, id int) (uint64, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	k, ok := h.byValue[id]
+	k, ok := h.values.get(id)
 	return k.ref, ok && k.session == s
 }
 
@@ -151,10 +186,5 @@ func (h *Handles) drop(s *Session) {
 	defer h.mu.Unlock()
 	h.frames.drop(func(k frameKey) bool { return k.session == s })
 	h.texts.drop(func(k textKey) bool { return k.session == s })
-	for id, k := range h.byValue {
-		if k.session == s {
-			delete(h.byValue, id)
-			delete(h.values, k)
-		}
-	}
+	h.values.drop(func(k valueKey) bool { return k.session == s })
 }

@@ -189,4 +189,4 @@ func (s *Session) changeSymbols(now rpc.OpenResult) {
 
 // ErrNoHandle is what a handle gives that the session never handed out, or that
 // was handed out before the dump was opened again.
-var ErrNoHandle = errors.New("it is not known, or was from before the dump was opened again")
+var ErrNoHandle = errors.New("it is not known, was forgotten as it was not used for long, or was from before the dump was opened again")
