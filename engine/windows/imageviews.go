@@ -180,6 +180,32 @@ func (m *Module) elsewhere(ctx context.Context) *identity {
 	return id
 }
 
+// notedElsewhere returns what the loader of another process noted of the same
+// file, nil when none of the first few that map it did: where the headers are
+// out of all views, its time stamp still tells which file it is.
+func (m *Module) notedElsewhere(ctx context.Context) *Module {
+	const most = 8
+	for i, v := range m.otherViews(ctx) {
+		if i == most {
+			break
+		}
+		if v.owner.Addr() == m.owner.Addr() {
+			continue
+		}
+		peb, err := v.owner.PEB()
+		if err != nil || peb == 0 {
+			continue
+		}
+		listed, _ := v.owner.ldrModules(ctx, peb)
+		for _, o := range listed {
+			if o.Base == v.base && o.pages() == m.pages() && o.HasTimeDateStamp {
+				return o
+			}
+		}
+	}
+	return nil
+}
+
 // header returns the module's headers: its own or, where those are out, the
 // ones that another process has of the same file.
 func (m *Module) header(ctx context.Context) (*pe.Image, error) {

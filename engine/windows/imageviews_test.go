@@ -96,3 +96,37 @@ func TestImageViewsAgree(t *testing.T) {
 		t.Errorf("%d modules are mapped more than once", shared)
 	}
 }
+
+// Where no process has an image's headers, the time stamp that the loader of one
+// noted tells which file it is, in processes whose loader's list is out, too.
+func TestImageNotedByOtherProcess(t *testing.T) {
+	d := dumptest.Demo()
+	d.WithoutSome(20, 0)
+	file, symbols := dumptest.WriteFile(t, d)
+	target, err := engine.Open(t.Context(), file, engine.Options{SymbolPath: symbols, CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	want := dumptest.LoadImage("ntdll.dll").TimeStamp
+	found := 0
+	for p, err := range target.System.ActiveProcesses(t.Context()) {
+		if err != nil {
+			break
+		}
+		for _, m := range p.UserModules(t.Context()).All() {
+			if m.Source != "vad" || m.ImageName != "ntdll.dll" || m.WOW64 {
+				continue
+			}
+			if _, _, err := m.Stamp(t.Context()); err == nil {
+				continue // by a header
+			}
+			if found++; !m.HasTimeDateStamp || m.TimeDateStamp != want {
+				t.Errorf("process %#x: the stamp of ntdll is %#x, want %#x", p.Addr(), m.TimeDateStamp, want)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no process lacks what the test is about")
+	}
+}

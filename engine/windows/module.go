@@ -421,6 +421,8 @@ func (p Process) vadModules(ctx context.Context) iter.Seq2[*Module, error] {
 			m.Name = moduleName(m.ImageName)
 			if stamp, sum, err := m.Stamp(ctx); err == nil {
 				m.TimeDateStamp, m.CheckSum, m.HasTimeDateStamp = stamp, sum, true
+			} else if o := m.notedElsewhere(ctx); o != nil {
+				m.TimeDateStamp, m.CheckSum, m.HasTimeDateStamp = o.TimeDateStamp, o.CheckSum, true
 			}
 			if wow {
 				img, err := m.Image()
