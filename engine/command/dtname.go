@@ -178,6 +178,7 @@ func (s *Session) resolveType(ctx context.Context, d *dtCall, name string) (dtTa
 		m := s.moduleNamed(ctx, mod)
 		if m == nil {
 			s.printf("Symbol %s not found.\n", d.name)
+			s.noteKernelType(ctx, sym)
 			return dtTarget{}, false
 		}
 		table := s.symbolsOf(ctx, m)
@@ -191,6 +192,7 @@ func (s *Session) resolveType(ctx context.Context, d *dtCall, name string) (dtTa
 			s.printf("%s", expr.MissingTypeBox(d.name, s.env().NoUnqualified()))
 		}
 		s.printf("Symbol %s not found.\n", d.name)
+		s.noteKernelType(ctx, sym)
 		return dtTarget{}, false
 	}
 	for _, m := range s.modulesFor(ctx, "") {
@@ -207,6 +209,18 @@ func (s *Session) resolveType(ctx context.Context, d *dtCall, name string) (dtTa
 	}
 	s.printf("%sSymbol %s not found.\n", expr.MissingTypeBox(d.name, s.env().NoUnqualified()), d.name)
 	return dtTarget{}, false
+}
+
+// noteKernelType tells that the kernel has the type that another module lacks:
+// ntdll's symbols may have the kernel's types, and they may not.
+func (s *Session) noteKernelType(ctx context.Context, name string) {
+	kernel := s.moduleNamed(ctx, kernelSymbols)
+	if kernel == nil || name == "" {
+		return
+	}
+	if t, ok := s.symbolsOf(ctx, kernel).Type(name); ok {
+		s.notef("the kernel has this type: dt %s!%s", kernel.Name, t.Name)
+	}
 }
 
 // typeIn looks a name up in one module: types, typedefs, typed symbols.

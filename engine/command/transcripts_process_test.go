@@ -52,6 +52,37 @@ func TestTranscriptsProcess(t *testing.T) {
 	}
 }
 
+// TestTranscriptsForEachProcess replays the command lines of entry 16 that
+// change the context: offsets of members are the machine's own.
+func TestTranscriptsForEachProcess(t *testing.T) {
+	s := writtenSession(t, leakMachine(t))
+	var lines []string
+	for _, tr := range transcripts(t) {
+		if tr.number == "16" && tr.command == "" {
+			lines = tr.lines
+		}
+	}
+	if len(lines) == 0 {
+		t.Fatal("transcripts.md has no command lines in 16")
+	}
+	offset := regexp.MustCompile(`\+0x[0-9a-f]+`)
+	level := func(text string) string {
+		return strings.Join(levelTranscript(strings.Split(offset.ReplaceAllString(text, "+0x"), "\n")), "\n")
+	}
+	answer(s, inLeak) // ntdll is known then
+	got := level(answer(s, `!for_each_process ".process @#Process; dt ntdll!_EPROCESS @#Process Peb->ProcessParameters->CommandLine"`))
+	if want := level(strings.Join(lines, "\n")); !strings.Contains(got, want) {
+		t.Errorf("no\n%s\nin\n%s", want, got)
+	}
+	got = answer(s, `!for_each_process ".process /r /p @#Process; lm"`)
+	processes := strings.Count(answer(s, "!for_each_process \".echo @#Process\""), "\n")
+	for text, n := range map[string]int{"Implicit process is now ": processes, "start             end                 module name\n": processes, "   D4C   ": 1} {
+		if strings.Count(got, text) != n {
+			t.Errorf("not %d times %q:\n%s", n, text, got)
+		}
+	}
+}
+
 // TestTranscriptsProcessPictures replays the entries whose values are invented:
 // their heads, the order of their lines and the forms of numbers.
 func TestTranscriptsProcessPictures(t *testing.T) {
